@@ -1,0 +1,120 @@
+// Which names a secret may have in a child's environment. A name that changes how programs start is as good as code.
+
+/** Compared in upper case: curl reads http_proxy, Windows ignores case, and a stricter answer can be overridden. */
+const dangerousNames = new Set([
+  // The shell and the C library
+  ...[
+    'PATH',
+    'HOME',
+    'SHELL',
+    'IFS',
+    'ENV',
+    'BASH_ENV',
+    'SHELLOPTS',
+    'BASHOPTS',
+    'PS4',
+    'PROMPT_COMMAND',
+    'CDPATH',
+  ],
+  ...[
+    'ZDOTDIR',
+    'FPATH',
+    'GCONV_PATH',
+    'LOCPATH',
+    'NLSPATH',
+    'GLIBC_TUNABLES',
+    'HOSTALIASES',
+    'RES_OPTIONS',
+    'TMPDIR',
+  ],
+  // Language runtimes
+  ...[
+    'NODE_OPTIONS',
+    'NODE_PATH',
+    'NODE_EXTRA_CA_CERTS',
+    'NODE_TLS_REJECT_UNAUTHORIZED',
+    'NODE_REPL_EXTERNAL_MODULE',
+  ],
+  ...['NODE_V8_COVERAGE', 'NODE_COMPILE_CACHE', 'ELECTRON_RUN_AS_NODE', 'BUN_OPTIONS', 'DENO_DIR'],
+  ...['PYTHONPATH', 'PYTHONHOME', 'PYTHONSTARTUP', 'PYTHONINSPECT', 'PYTHONBREAKPOINT', 'PYTHONUSERBASE'],
+  ...['PYTHONEXECUTABLE', 'PYTHONPLATLIBDIR', 'PYTHONWARNINGS', 'PYTHONPYCACHEPREFIX', 'PYTHONCASEOK'],
+  ...[
+    'PERL5OPT',
+    'PERL5LIB',
+    'PERLLIB',
+    'PERL5DB',
+    'RUBYOPT',
+    'RUBYLIB',
+    'GEM_HOME',
+    'GEM_PATH',
+    'BUNDLE_GEMFILE',
+  ],
+  ...['JAVA_TOOL_OPTIONS', '_JAVA_OPTIONS', 'JDK_JAVA_OPTIONS', 'CLASSPATH', 'DOTNET_STARTUP_HOOKS'],
+  ...[
+    'DOTNET_ADDITIONAL_DEPS',
+    'PHPRC',
+    'PHP_INI_SCAN_DIR',
+    'LUA_INIT',
+    'LUA_PATH',
+    'LUA_CPATH',
+    'R_PROFILE_USER',
+  ],
+  // Programs that other programs start
+  ...[
+    'EDITOR',
+    'VISUAL',
+    'PAGER',
+    'MANPAGER',
+    'LESSOPEN',
+    'LESSCLOSE',
+    'BROWSER',
+    'SSH_ASKPASS',
+    'SUDO_ASKPASS',
+  ],
+  ...['GIT_SSH', 'GIT_SSH_COMMAND', 'GIT_EDITOR', 'GIT_SEQUENCE_EDITOR', 'GIT_PAGER', 'GIT_ASKPASS'],
+  ...[
+    'GIT_EXTERNAL_DIFF',
+    'GIT_EXEC_PATH',
+    'GIT_TEMPLATE_DIR',
+    'GIT_PROXY_COMMAND',
+    'GIT_DIR',
+    'GIT_COMMON_DIR',
+  ],
+  ...[
+    'GIT_WORK_TREE',
+    'GIT_INDEX_FILE',
+    'GIT_OBJECT_DIRECTORY',
+    'GIT_ALTERNATE_OBJECT_DIRECTORIES',
+    'GIT_SSL_NO_VERIFY',
+  ],
+  ...['GIT_SSL_CAINFO', 'GIT_ALLOW_PROTOCOL'],
+  // Whom a program trusts
+  ...[
+    'OPENSSL_CONF',
+    'OPENSSL_MODULES',
+    'OPENSSL_ENGINES',
+    'CURL_CA_BUNDLE',
+    'REQUESTS_CA_BUNDLE',
+    'AWS_CA_BUNDLE',
+  ],
+]);
+
+const dangerousPrefixes = [
+  ...['LD_', 'DYLD_', 'GIT_CONFIG', 'GIT_TRACE', 'NPM_CONFIG_', 'COR_', 'CORECLR_'],
+  ...['AWS_ENDPOINT_URL', 'SSL_CERT_', 'CLEF_', 'SOPS_'],
+];
+
+/**
+ * Judges the name of a variable that comes out of a secret. `malformed`: not `[A-Za-z_][A-Za-z0-9_]{0,127}` (an `=`
+ * would define another variable, `BASH_FUNC_x%%` is code). `dangerous`: loads code, starts programs, moves trust or
+ * speaks to Clef and SOPS themselves; only for a user who allows that very name.
+ */
+export function checkEnvironmentName(name: string): 'ok' | 'malformed' | 'dangerous' {
+  if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name)) return 'malformed';
+  const upper = name.toUpperCase();
+  const isDangerous =
+    dangerousNames.has(upper) ||
+    upper.endsWith('_PROXY') ||
+    dangerousPrefixes.some((prefix) => upper.startsWith(prefix));
+  return isDangerous ? 'dangerous' : 'ok';
+}

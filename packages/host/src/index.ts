@@ -1,0 +1,24 @@
+// The machine's edge: safe files and the only way to start a child process.
+export {
+  type ChildExit,
+  type ChildHandle,
+  type ChildRequest,
+  type ChildResult,
+  runChild,
+  startChild,
+} from './child.ts';
+export { checkEnvironmentName } from './environment-names.ts';
+export {
+  createFileExclusive,
+  ensurePrivateDirectory,
+  type FileFacts,
+  fsyncDirectory,
+  readRegularFile,
+  removeTemporaryFiles,
+  replaceFile,
+  type StagedFile,
+  stageFile,
+  statRegularFile,
+  temporaryFilePrefix,
+} from './files.ts';
+export { type HostCode, HostError } from './host-error.ts';
