@@ -1,0 +1,104 @@
+// The open connections: how many requests each has made, which one has to go when there are too many, and which client
+// has stopped reading. Kept without a listener or a timer for each request.
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+export type ConnectionLimits = {
+  readonly maxConnections: number;
+  readonly maxRequestsPerConnection: number;
+  /** Requests sent before the reply to the previous one was out. */
+  readonly maxPipelined: number;
+  readonly writeTimeoutSeconds: number;
+};
+
+type Connection = {
+  requests: number;
+  pipelined: number;
+  reply: ServerResponse | undefined;
+  sinceTick: number;
+  isEnding: boolean;
+};
+
+export type Connections = ReturnType<typeof trackConnections>;
+
+export function trackConnections(limits: ConnectionLimits) {
+  /** In the order of their last request, or of their opening when they made none. */
+  const connections = new Map<Socket, Connection>();
+  let tick = 0;
+  const timer = setInterval(() => {
+    tick += 1;
+    for (const [socket, connection] of connections) {
+      if (isBusy(connection) && tick - connection.sinceTick > limits.writeTimeoutSeconds) socket.destroy();
+    }
+  }, 1000);
+  timer.unref();
+
+  return {
+    /** Returns false when there is no room: every other connection has a request in progress. */
+    open(socket: Socket): boolean {
+      if (connections.size >= limits.maxConnections && !evictOldest(connections)) return false;
+      connections.set(socket, { requests: 0, pipelined: 0, reply: undefined, sinceTick: 0, isEnding: false });
+      socket.once('close', () => connections.delete(socket));
+      return true;
+    },
+
+    /** Notes that a whole request has arrived. `ignore`: its connection is ending; `last`: end it with this reply. */
+    begin(socket: Socket, reply: ServerResponse): 'ignore' | 'last' | 'more' {
+      const connection = connections.get(socket);
+      if (connection === undefined || connection.isEnding) return 'ignore';
+      connection.pipelined = isBusy(connection) ? connection.pipelined + 1 : 0;
+      connection.requests += 1;
+      connection.reply = reply;
+      connection.sinceTick = tick;
+      connections.delete(socket);
+      connections.set(socket, connection);
+      const hasMore =
+        connection.requests < limits.maxRequestsPerConnection && connection.pipelined < limits.maxPipelined;
+      if (!hasMore) connection.isEnding = true;
+      return hasMore ? 'more' : 'last';
+    },
+
+    /** From now on, whatever else comes in on this connection is not looked at. False when that was so already. */
+    end(socket: Socket): boolean {
+      const connection = connections.get(socket);
+      if (connection === undefined || connection.isEnding) return false;
+      connection.isEnding = true;
+      return true;
+    },
+
+    isBusy(socket: Socket): boolean {
+      const connection = connections.get(socket);
+      return connection !== undefined && isBusy(connection);
+    },
+
+    closeIdle(): void {
+      for (const [socket, connection] of connections) if (!isBusy(connection)) socket.destroy();
+    },
+
+    closeAll(): void {
+      for (const socket of connections.keys()) socket.destroy();
+    },
+
+    stop(): void {
+      clearInterval(timer);
+    },
+  };
+}
+
+function isBusy(connection: Connection): boolean {
+  return connection.reply !== undefined && !connection.reply.writableFinished;
+}
+
+/**
+ * Slow and silent clients are always the oldest without a request. Refusing newcomers instead would let a few hundred
+ * of them lock every honest client out.
+ */
+function evictOldest(connections: Map<Socket, Connection>): boolean {
+  for (const [socket, connection] of connections) {
+    if (isBusy(connection)) continue;
+    connections.delete(socket);
+    socket.destroy();
+    return true;
+  }
+  return false;
+}

@@ -1,0 +1,280 @@
+// The server: binds to this machine only, passes every request through the gate, and hands what is left to its owner.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type ConnectionLimits, type Connections, trackConnections } from './connections.ts';
+import { type Admission, type GatePolicy, judgeRequest, type RefusalCode, refusalReplies } from './gate.ts';
+import { bindServer, type ListenAddress } from './listen.ts';
+import { formatReply, type Reply, sendReply } from './respond.ts';
+import { bearerCheck } from './token.ts';
+
+export type LoopbackRequest = {
+  readonly method: string;
+  /** Exactly as sent: no escapes, no dot or empty segments. */
+  readonly path: string;
+  /** What follows the "?", as sent; undefined without one. */
+  readonly query: string | undefined;
+  /** Lower-case names; the values of a repeated header are joined with ", ". */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: Uint8Array;
+  /** How the caller proved itself; absent where no proof is asked for. */
+  readonly principal?: 'bearer';
+};
+
+export type LoopbackLimits = ConnectionLimits & {
+  readonly maxHeaderBytes: number;
+  readonly maxHeaders: number;
+  readonly maxTargetBytes: number;
+  /** From opening, or from the first byte of a further request, to the end of the headers. */
+  readonly headersTimeoutSeconds: number;
+  /** To the end of the body. */
+  readonly requestTimeoutSeconds: number;
+  /** A connection without a request is kept this long. */
+  readonly idleTimeoutSeconds: number;
+};
+
+export type LoopbackOptions = {
+  readonly listen: ListenAddress;
+  /** Every other method is 405. */
+  readonly methods: readonly string[];
+  /** 0: no request may have a body. */
+  readonly maxBodyBytes: number;
+  /** Reached without a token, by exactly these paths. */
+  readonly publicPaths: readonly string[];
+  /** The tokens that are accepted now; asked at every request. Absent: no path needs one. */
+  readonly token?: () => readonly Uint8Array[];
+  /** Accepted in Host besides `127.0.0.1:PORT`: a literal with its port, or a bare name, which gets ours. */
+  readonly hosts?: readonly string[];
+  /** Lets a target have a query. Default: 400. */
+  readonly allowQuery?: boolean;
+  /** Answers what came through the gate. Called once a request; answering at once is faster than a promise. */
+  readonly respond: (request: LoopbackRequest) => Reply | Promise<Reply>;
+  /** Told of every refusal, so that the owner can count and log. */
+  readonly onRefusal?: (code: RefusalCode) => void;
+  /** Told what `respond` threw; the client only sees 500. */
+  readonly onFault?: (cause: unknown) => void;
+  readonly limits?: Partial<LoopbackLimits>;
+};
+
+export type LoopbackServer = {
+  /** 0 on a Unix socket. */
+  readonly port: number;
+  /** `http://127.0.0.1:PORT`, or `unix:PATH`. */
+  readonly url: string;
+  /**
+   * Stops accepting, closes idle connections, lets requests in progress finish for at most `graceSeconds` and then cuts
+   * them off. Returns when everything is closed.
+   */
+  close(graceSeconds: number): Promise<void>;
+};
+
+const defaultLimits: LoopbackLimits = {
+  maxConnections: 512,
+  maxRequestsPerConnection: 1_000,
+  maxPipelined: 64,
+  maxHeaderBytes: 16_384,
+  maxHeaders: 64,
+  maxTargetBytes: 4_096,
+  headersTimeoutSeconds: 4,
+  requestTimeoutSeconds: 10,
+  idleTimeoutSeconds: 30,
+  writeTimeoutSeconds: 10,
+};
+
+/**
+ * Starts a server on 127.0.0.1 or a Unix socket; there is no way to name another address. A refused request is
+ * answered with a fixed JSON error, never reaches `respond`, and ends its connection.
+ * Throws `LoopbackError`: `port_in_use`, `address`, `permission`.
+ */
+export async function startLoopbackServer(options: LoopbackOptions): Promise<LoopbackServer> {
+  const limits = { ...defaultLimits, ...options.limits };
+  const connections = trackConnections(limits);
+  const server = createServer({
+    insecureHTTPParser: false, // also when NODE_OPTIONS asks for it
+    requireHostHeader: false, // the gate answers, in its own shape
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutSeconds * 1000,
+    requestTimeout: Math.max(limits.requestTimeoutSeconds, limits.headersTimeoutSeconds) * 1000,
+    keepAliveTimeout: limits.idleTimeoutSeconds * 1000,
+    connectionsCheckingInterval: 500,
+  });
+  server.maxHeadersCount = 0; // beyond its count Node drops headers silently; the gate counts and refuses
+  try {
+    const bound = await bindServer(server, options.listen);
+    attach(server, connections, options, limits, hostLiterals(bound.hosts, bound.port, options.hosts ?? []));
+    return {
+      port: bound.port,
+      url: bound.url,
+      close: (graceSeconds) => closeServer(server, connections, graceSeconds),
+    };
+  } catch (cause) {
+    connections.stop();
+    throw cause;
+  }
+}
+
+function hostLiterals(own: readonly string[], port: number, further: readonly string[]): ReadonlySet<string> {
+  return new Set([...own, ...further.map((host) => (host.includes(':') ? host : `${host}:${port}`))]);
+}
+
+function attach(
+  server: Server,
+  connections: Connections,
+  options: LoopbackOptions,
+  limits: LoopbackLimits,
+  hosts: ReadonlySet<string>,
+): void {
+  const policy: GatePolicy = {
+    hosts,
+    methods: new Set(options.methods),
+    publicPaths: new Set(options.publicPaths),
+    allowQuery: options.allowQuery ?? false,
+    maxBodyBytes: options.maxBodyBytes,
+    maxHeaders: limits.maxHeaders,
+    maxTargetBytes: limits.maxTargetBytes,
+    ...(options.token === undefined ? {} : { isAuthorized: bearerCheck(options.token) }),
+  };
+  const refusals = refusalReplies(options.methods);
+  const replyTo = (code: RefusalCode): Reply => {
+    options.onRefusal?.(code);
+    return refusals.get(code) ?? { status: 500 };
+  };
+  const refuseSocket = (socket: Duplex, code: RefusalCode): void => {
+    if (socket.writable) socket.end(formatReply(replyTo(code)), () => socket.destroy());
+    else socket.destroy();
+  };
+
+  const onRequest = (message: IncomingMessage, response: ServerResponse): void => {
+    const verdict = judgeRequest(
+      {
+        method: message.method ?? '',
+        target: message.url ?? '',
+        httpVersionMajor: message.httpVersionMajor,
+        rawHeaders: message.rawHeaders,
+      },
+      policy,
+    );
+    if (typeof verdict === 'string') refuse(message, response, verdict);
+    else if (verdict.hasBody) readBody(message, response, verdict);
+    else answer(message, response, verdict, noBytes);
+  };
+
+  const refuse = (message: IncomingMessage, response: ServerResponse, code: RefusalCode): void => {
+    if (connections.begin(message.socket, response) === 'ignore') return;
+    connections.end(message.socket);
+    sendReply(response, replyTo(code), true);
+  };
+
+  const readBody = (message: IncomingMessage, response: ServerResponse, admission: Admission): void => {
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    message.on('data', (chunk: Uint8Array) => {
+      length += chunk.length;
+      if (length <= options.maxBodyBytes) chunks.push(chunk);
+      else refuse(message, response, 'body_too_large');
+    });
+    message.on('end', () => {
+      if (length <= options.maxBodyBytes) answer(message, response, admission, Buffer.concat(chunks));
+    });
+    // A client that breaks off in the middle has no request: there is nobody to answer.
+    message.on('error', () => message.socket.destroy());
+  };
+
+  const answer = (
+    message: IncomingMessage,
+    response: ServerResponse,
+    admission: Admission,
+    body: Uint8Array,
+  ): void => {
+    const turn = connections.begin(message.socket, response);
+    if (turn === 'ignore') return;
+    const isLast = turn === 'last' || !server.listening;
+    const fail = (cause: unknown): void => {
+      options.onFault?.(cause);
+      if (!response.headersSent) sendReply(response, replyTo('internal'), isLast);
+      else message.socket.destroy();
+    };
+    try {
+      const reply = options.respond(new AdmittedRequest(message, admission, body));
+      if (reply instanceof Promise)
+        reply.then((late) => sendReply(response, late, isLast || !server.listening)).catch(fail);
+      else sendReply(response, reply, isLast);
+    } catch (cause) {
+      fail(cause);
+    }
+  };
+
+  server.on('request', onRequest);
+  // Node would answer these two by itself; the gate refuses them by their header.
+  server.on('checkContinue', onRequest);
+  server.on('checkExpectation', onRequest);
+  server.on('connect', (_message, socket) => refuseSocket(socket, 'method_not_allowed'));
+  server.on('connection', (socket) => {
+    if (!connections.open(socket)) refuseSocket(socket, 'overloaded');
+  });
+  server.on('clientError', (cause: NodeJS.ErrnoException, socket: Duplex) => {
+    const tcp = socket as Socket;
+    // In the middle of a reply nothing else may be written: the client would take it for a part of that.
+    if (connections.isBusy(tcp) || !connections.end(tcp)) socket.destroy();
+    else refuseSocket(socket, refusalOf(cause.code));
+  });
+}
+
+function refusalOf(errno: string | undefined): RefusalCode {
+  switch (errno) {
+    case 'HPE_HEADER_OVERFLOW':
+      return 'headers_too_large';
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 'timeout';
+    default:
+      return 'bad_request';
+  }
+}
+
+const noBytes = new Uint8Array(0);
+
+/** A class for its lazy header map: most requests are answered without looking at one. */
+class AdmittedRequest implements LoopbackRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string | undefined;
+  readonly body: Uint8Array;
+  declare readonly principal?: 'bearer';
+  readonly #rawHeaders: readonly string[];
+  #headers: Map<string, string> | undefined;
+
+  constructor(message: IncomingMessage, admission: Admission, body: Uint8Array) {
+    this.method = message.method ?? '';
+    this.path = admission.path;
+    this.query = admission.query;
+    this.body = body;
+    if (admission.isAuthorized) this.principal = 'bearer';
+    this.#rawHeaders = message.rawHeaders;
+  }
+
+  get headers(): ReadonlyMap<string, string> {
+    if (this.#headers !== undefined) return this.#headers;
+    const map = new Map<string, string>();
+    for (let at = 0; at < this.#rawHeaders.length; at += 2) {
+      const name = this.#rawHeaders[at]?.toLowerCase() ?? '';
+      const value = this.#rawHeaders[at + 1] ?? '';
+      const earlier = map.get(name);
+      map.set(name, earlier === undefined ? value : `${earlier}, ${value}`);
+    }
+    this.#headers = map;
+    return map;
+  }
+}
+
+async function closeServer(server: Server, connections: Connections, graceSeconds: number): Promise<void> {
+  if (!server.listening) return;
+  const closed = new Promise<void>((settle) => server.close(() => settle()));
+  connections.closeIdle();
+  // A reply on its way was announced as keep-alive; its connection becomes idle when it is out.
+  const sweep = setInterval(() => connections.closeIdle(), 20);
+  const cut = setTimeout(() => connections.closeAll(), graceSeconds * 1000);
+  await closed;
+  clearInterval(sweep);
+  clearTimeout(cut);
+  connections.stop();
+}
