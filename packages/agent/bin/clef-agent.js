@@ -1,11 +1,10 @@
 #!/usr/bin/env node
-// Runs the bundle where there is one (an installed clef-agent), else the sources (a fresh clone).
+// Runs the bundle. In a fresh clone there is none yet: it is made first, once ("npm run bundle" makes it anew).
 import { existsSync } from 'node:fs';
 
-const bundle = new URL('../dist/clef-agent.js', import.meta.url);
-if (existsSync(bundle)) await import(bundle.href);
-else {
-  const { register } = await import('tsx/esm/api');
-  register();
-  await import('../src/main.ts');
+const bundled = new URL('../dist/clef-agent.js', import.meta.url);
+if (!existsSync(bundled)) {
+  const { bundle } = await import('../../../scripts/bundle.mjs');
+  await bundle();
 }
+await import(bundled.href);
