@@ -21,4 +21,4 @@ export {
   statRegularFile,
   temporaryFilePrefix,
 } from './files.ts';
-export { type HostCode, HostError } from './host-error.ts';
+export { type HostCode, HostError, toHostError } from './host-error.ts';

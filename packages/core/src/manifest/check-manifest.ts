@@ -142,7 +142,7 @@ function resolveScope(
 ): readonly string[] | '*' {
   if (names.includes('*')) {
     if (names.length > 1)
-      check.report(path, 'config', '"*" means all and stands alone', 'Remove the other names or the "*"');
+      check.report(path, 'config', '"*" means all and stands alone', 'remove the other names or the "*"');
     return '*';
   }
   for (const [index, name] of names.entries()) requireDeclared(check, [...path, index], kind, name, declared);
@@ -231,7 +231,7 @@ function resolveKey(check: Check, path: FieldPath, text: string, rule: KindRule)
       path,
       'config',
       'A key version is for signing only; name the key itself',
-      'Remove "/cryptoKeyVersions/…"',
+      'remove "/cryptoKeyVersions/…"',
     );
     return [];
   }
@@ -250,7 +250,7 @@ function parseKey(check: Check, path: FieldPath, text: string): KeyReference | u
         path,
         'private_key',
         message,
-        'Treat the key as leaked: make a new one and put its public half here',
+        'treat the key as leaked: make a new one and put its public half here',
       );
     } else if (error.code === 'unsupported') {
       check.report(path, 'not_supported', 'A key of this kind is not supported by this version of Clef');
@@ -272,7 +272,7 @@ function checkNames(check: Check): void {
     const fault = nameFault(value.name);
     if (fault !== undefined) report(path, 'name', `The name ${quoteName(value.name)} ${fault}`);
     if (draft.declared.people.includes(value.name)) {
-      report(path, 'config', `${quoteName(value.name)} is both a person and a group`, 'Rename the group');
+      report(path, 'config', `${quoteName(value.name)} is both a person and a group`, 'rename the group');
     }
   }
   for (const section of [draft.environments, draft.namespaces, draft.recipients, draft.services]) {
@@ -324,7 +324,7 @@ function checkSealingKeys(check: Check, manifest: Manifest): void {
           place,
           'config',
           `The key of "encrypt_to" in ${quoteName(encrypted)} is used for sealing too`,
-          'Make a KMS key of its own for sealing',
+          'make a KMS key of its own for sealing',
         );
       }
       const other = sealed.get(seal.text);
@@ -333,7 +333,7 @@ function checkSealingKeys(check: Check, manifest: Manifest): void {
           place,
           'config',
           `${use} shares its sealing key with ${other}; on Google Cloud each needs its own`,
-          'Make one KMS key for each identity and environment',
+          'make one KMS key for each identity and environment',
         );
       }
       sealed.set(seal.text, use);
@@ -355,7 +355,7 @@ function checkFilePattern(check: Check): boolean {
   if (pattern === undefined) return false;
   const faults = filePatternFaults(pattern.value);
   for (const fault of faults)
-    check.report(pattern.path, fault.class, fault.message, 'Use secrets/{namespace}/{environment}.enc.yaml');
+    check.report(pattern.path, fault.class, fault.message, 'use secrets/{namespace}/{environment}.enc.yaml');
   if (faults.length > 0) return false;
   const { environments, namespaces } = check.draft.declared;
   const legal = (names: readonly string[]) =>
@@ -367,7 +367,7 @@ function checkFilePattern(check: Check): boolean {
   if (clash === undefined) return true;
   const { first, second, path } = clash;
   const message = `${formatCellName(first)} and ${formatCellName(second)} would both be the file ${quoteName(path)}`;
-  check.report(pattern.path, 'path', message, 'Put a slash between {namespace} and {environment}');
+  check.report(pattern.path, 'path', message, 'put a slash between {namespace} and {environment}');
   return false;
 }
 
@@ -386,7 +386,7 @@ function checkReaders(check: Check, manifest: Manifest): void {
       path,
       'config',
       `Nobody could read ${what}${more}: no rule of "access" grants it and "encrypt_to" is empty`,
-      `Grant it under "access", or give "${name}" an "encrypt_to"`,
+      `grant it under "access", or give "${name}" an "encrypt_to"`,
     );
   }
 }

@@ -144,7 +144,7 @@ function unforeseenLayout(path: FieldPath): ClefError {
   return new ClefError({
     code: 'manifest_invalid',
     message: `Cannot add to "${path[0]}" of ${manifestFile} without disturbing its layout`,
-    hint: `Write "${path[0]}" as a plain list, one entry below the other, and try again`,
+    hint: `write "${path[0]}" as a plain list, one entry below the other, and try again`,
     location: { file: manifestFile },
   });
 }
@@ -154,7 +154,7 @@ function refuseExisting(kind: NameKind, name: string, existing: readonly { reado
   throw new ClefError({
     code: 'already_exists',
     message: `There is a ${kind} ${quoteName(name)} in ${manifestFile} already`,
-    hint: 'Choose another name, or use the one that is there',
+    hint: 'choose another name, or use the one that is there',
   });
 }
 

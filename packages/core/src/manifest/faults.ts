@@ -49,7 +49,7 @@ export function manifestError(file: string, unsorted: readonly ManifestFault[]):
   return new ClefError({
     code,
     message: headline(file, first, unsorted.length),
-    hint: hint ?? `Edit ${file}${first?.position === undefined ? '' : ` at line ${first.position.line}`}`,
+    hint: hint ?? `edit ${file}${first?.position === undefined ? '' : ` at line ${first.position.line}`}`,
     location: { file, ...first?.position },
     faults: faults.map(({ message, path, position }) => ({
       message,

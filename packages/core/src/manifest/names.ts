@@ -35,7 +35,7 @@ export function checkName(name: string, kind: NameKind): void {
   throw new ClefError({
     code: 'bad_name',
     message: `The ${kind} name ${quoteName(name)} ${fault}`,
-    hint: legalVariant(name) ?? 'Choose a name such as "database" or "eu-west"',
+    hint: legalVariant(name) ?? 'choose a name such as "database" or "eu-west"',
   });
 }
 
@@ -61,7 +61,7 @@ export function checkKeyName(key: string): void {
   throw new ClefError({
     code: key === '' ? 'usage' : 'bad_name',
     message: `The key name ${quoteName(key)} ${fault}`,
-    hint: 'Choose a name such as "DB_URL"',
+    hint: 'choose a name such as "DB_URL"',
   });
 }
 
@@ -83,7 +83,7 @@ export function parseCellName(text: string): CellName {
   throw new ClefError({
     code: 'usage',
     message: `${quoteName(text)} is not a cell: wanted NAMESPACE/ENVIRONMENT`,
-    hint: 'Name a namespace and an environment, such as database/development',
+    hint: 'name a namespace and an environment, such as database/development',
   });
 }
 
@@ -95,7 +95,7 @@ export function findEnvironment(manifest: Manifest, name: string): Environment {
   throw new ClefError({
     code: 'unknown_environment',
     message: `No environment ${quoteName(name)} in clef.yaml${didYouMean(name, names)}`,
-    hint: `Use one of ${names.join(', ')}`,
+    hint: `use one of ${names.join(', ')}`,
   });
 }
 
@@ -108,7 +108,7 @@ export function findNamespace(manifest: Manifest, name: string): Namespace {
     code: 'unknown_namespace',
     message: `No namespace ${quoteName(name)} in clef.yaml${didYouMean(name, names)}`,
     hint:
-      names.length > 0 ? `Use one of ${names.slice(0, 10).join(', ')}` : 'Make one by setting its first key',
+      names.length > 0 ? `use one of ${names.slice(0, 10).join(', ')}` : 'make one by setting its first key',
   });
 }
 
@@ -137,11 +137,11 @@ function refuseImpossibleName(part: string, whole: string): void {
   throw new ClefError({
     code: 'bad_name',
     message: `${quoteName(whole)} is not a cell: ${quoteName(part)} ${nameFault(part) ?? 'is not a legal name'}`,
-    hint: 'Name a namespace and an environment, such as database/development',
+    hint: 'name a namespace and an environment, such as database/development',
   });
 }
 
 function legalVariant(name: string): string | undefined {
   const variant = name.toLowerCase().replaceAll(/[_. ]+/g, '-');
-  return nameFault(variant) === undefined ? `Use "${variant}"` : undefined;
+  return nameFault(variant) === undefined ? `use "${variant}"` : undefined;
 }

@@ -7,7 +7,7 @@ import { type Draft, draftManifest } from './draft.ts';
 import { type FieldPath, formatFieldPath, type ManifestFault, manifestError } from './faults.ts';
 import { type Manifest, manifestSchema, maxVerifyKeys, plannedFields } from './manifest.ts';
 import { didYouMean, nameFault, quoteName } from './names.ts';
-import { parseStrictYaml, type StrictYaml, type YamlMap, type YamlValue } from './strict-yaml.ts';
+import { isMap, parseStrictYaml, type StrictYaml, type YamlMap, type YamlValue } from './strict-yaml.ts';
 
 /**
  * Parses a whole clef.yaml. `file` is how the file is called in messages.
@@ -94,7 +94,7 @@ function describeVersion(value: YamlValue): Description {
   if (typeof value === 'number' && value > 1) {
     return {
       message: `Version ${value} needs a newer Clef; this one reads version 1`,
-      hint: 'Install the newest Clef',
+      hint: 'install the newest Clef',
     };
   }
   return { message: '"version" wants the number 1, without quotes' };
@@ -114,7 +114,7 @@ function unknownFields(keys: readonly string[], parent: FieldPath, yaml: StrictY
       return {
         class: 'not_supported',
         message: `${quoteField(path)} is not supported by this version of Clef yet`,
-        hint: `Remove "${key}"`,
+        hint: `remove "${key}"`,
         ...at,
       };
     }
@@ -168,7 +168,7 @@ function notAManifest(value: YamlValue): ManifestFault {
     class: 'config',
     message,
     position: startOfFile,
-    hint: 'Run clef init in an empty folder to see a whole one',
+    hint: 'run clef init in an empty folder to see a whole one',
   };
 }
 
@@ -191,10 +191,6 @@ function kindOf(value: YamlValue): string {
   return typeof value === 'number'
     ? 'a number (quotes make it text)'
     : `the word ${String(value)} (quotes make it text)`;
-}
-
-function isMap(value: YamlValue | undefined): value is YamlMap {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function valueAt(root: YamlValue, path: readonly PropertyKey[]): YamlValue | undefined {

@@ -6,7 +6,7 @@ import { decodeUtf8, type Position, positionAt, StrictError } from '@clef/strict
 import {
   type Document,
   isAlias,
-  isMap,
+  isMap as isMapNode,
   isScalar,
   isSeq,
   LineCounter,
@@ -35,6 +35,11 @@ export type StrictYaml = {
   positionOf(path: FieldPath, what?: 'value' | 'key'): Position | undefined;
 };
 
+/** Whether a value is a map. */
+export function isMap(value: YamlValue | undefined): value is YamlMap {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** Parses `bytes`, or gives everything that is wrong with them. Never throws on bad input. */
 export function parseStrictYaml(
   bytes: Uint8Array,
@@ -51,13 +56,13 @@ function decodeText(bytes: Uint8Array): string | ManifestFault {
     return { class: 'limit', message: `The file has ${bytes.length} bytes; ${maxManifestBytes} is the most` };
   }
   if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) {
-    return { class: 'format', message: 'The file is UTF-16', hint: 'Save it as UTF-8' };
+    return { class: 'format', message: 'The file is UTF-16', hint: 'save it as UTF-8' };
   }
   try {
     return decodeUtf8(bytes, { allowBom: true });
   } catch (error) {
     if (!(error instanceof StrictError)) throw error;
-    return { class: 'format', message: error.message, position: error.position, hint: 'Save it as UTF-8' };
+    return { class: 'format', message: error.message, position: error.position, hint: 'save it as UTF-8' };
   }
 }
 
@@ -68,7 +73,7 @@ function textFault(text: string): ManifestFault | undefined {
     return {
       class: 'format',
       message,
-      hint: 'Resolve the conflict with git first',
+      hint: 'resolve the conflict with git first',
       position: positionAt(text, conflict.index),
     };
   }
@@ -171,7 +176,7 @@ function readNode(node: unknown, path: FieldPath, reader: Reader): YamlValue {
     return refuse(node as Node, path, reader, `The nesting is deeper than ${maxDepth} levels`, 'limit');
   if (isScalar(node)) return typeScalar(node.value, node.type);
   if (isSeq(node)) return node.items.map((item, index) => readNode(item, [...path, index], reader));
-  if (isMap(node)) return readMap(node.items, path, reader);
+  if (isMapNode(node)) return readMap(node.items, path, reader);
   return refuse(node as Node, path, reader, 'This is neither a map, a list nor a value');
 }
 
@@ -232,7 +237,7 @@ function positionOf(
   let node: unknown = document.contents;
   let offset = document.contents?.range?.[0];
   for (const [index, step] of path.entries()) {
-    const pair = isMap(node)
+    const pair = isMapNode(node)
       ? node.items.find((item) => isScalar(item.key) && item.key.value === step)
       : undefined;
     const child: unknown = isSeq(node) && typeof step === 'number' ? node.items[step] : pair?.value;

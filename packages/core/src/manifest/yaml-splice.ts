@@ -1,8 +1,8 @@
 // Adds one entry to a list of a YAML text by splicing characters in: every other byte, comment and blank stays.
 
-import { isMap, isScalar, isSeq, type Node, type Pair, type YAMLSeq } from 'yaml';
+import { isMap as isMapNode, isScalar, isSeq, type Node, type Pair, type YAMLSeq } from 'yaml';
 import type { FieldPath } from './faults.ts';
-import type { StrictYaml, YamlMap, YamlValue } from './strict-yaml.ts';
+import { isMap, type StrictYaml, type YamlValue } from './strict-yaml.ts';
 
 /**
  * The text of `yaml` with `entry` as the last one of the list at `path`, in the style of the list. A missing top-level
@@ -68,7 +68,7 @@ function endOfLine(text: string, from: number): number {
 /** Where the last character of a node's own content ends: trailing comments and blanks are not part of it. */
 function lastOffset(node: Node): number {
   if (isSeq(node) && node.flow !== true) return lastOffset(node.items.at(-1) as Node);
-  if (isMap(node) && node.flow !== true) {
+  if (isMapNode(node) && node.flow !== true) {
     const pair = node.items.at(-1);
     return lastOffset((pair?.value ?? pair?.key) as Node);
   }
@@ -79,7 +79,9 @@ function findPair(contents: unknown, path: FieldPath): Pair | undefined {
   let node: unknown = contents;
   let pair: Pair | undefined;
   for (const step of path) {
-    pair = isMap(node) ? node.items.find((item) => isScalar(item.key) && item.key.value === step) : undefined;
+    pair = isMapNode(node)
+      ? node.items.find((item) => isScalar(item.key) && item.key.value === step)
+      : undefined;
     node = isSeq(node) && typeof step === 'number' ? node.items[step] : pair?.value;
   }
   return pair;
@@ -90,16 +92,16 @@ function blockEntry(entry: YamlValue, indent: string): string[] {
 }
 
 function blockLines(value: YamlValue): string[] {
-  if (!isYamlMap(value)) return [flowForm(value)];
+  if (!isMap(value)) return [flowForm(value)];
   return Object.entries(value).flatMap(([key, field]) => {
-    if (!isYamlMap(field)) return [`${scalarForm(key)}: ${flowForm(field)}`];
+    if (!isMap(field)) return [`${scalarForm(key)}: ${flowForm(field)}`];
     return [`${scalarForm(key)}:`, ...blockLines(field).map((line) => `  ${line}`)];
   });
 }
 
 function flowForm(value: YamlValue): string {
   if (Array.isArray(value)) return `[${value.map(flowForm).join(', ')}]`;
-  if (!isYamlMap(value)) return scalarForm(value as null | boolean | number | string);
+  if (!isMap(value)) return scalarForm(value as null | boolean | number | string);
   return `{ ${Object.entries(value)
     .map(([key, field]) => `${scalarForm(key)}: ${flowForm(field)}`)
     .join(', ')} }`;
@@ -115,8 +117,4 @@ function scalarForm(value: null | boolean | number | string): string {
     /[\x7f-\x9f\u2028\u2029\ufeff]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-}
-
-function isYamlMap(value: YamlValue): value is YamlMap {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
