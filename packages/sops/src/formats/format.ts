@@ -1,0 +1,64 @@
+// What a file format must be able to do. A new format is one file that fills this interface and one row in all.ts.
+import type { Mapping, SourceSpan, Tree } from '../tree.ts';
+
+export type FormatName = 'yaml' | 'json' | 'dotenv' | 'ini' | 'binary';
+
+/** Bounds kept while reading. Bytes are those of the file, nodes those that aliases stand for. */
+export type Limits = {
+  readonly maxBytes: number;
+  readonly maxDepth: number;
+  readonly maxAliasedNodes: number;
+};
+
+export const defaultLimits: Limits = { maxBytes: 64 * 1024 * 1024, maxDepth: 100, maxAliasedNodes: 100_000 };
+
+/**
+ * Something about the text that a stricter profile may want to refuse. `document` is reported for the second document
+ * and after; `mapping`, `sequence` for containers among the values; `marker` for `---` and `...`; the others wherever
+ * they stand, the sops block included.
+ */
+export type Feature = {
+  readonly kind:
+    | 'byte_order_mark'
+    | 'directive'
+    | 'document'
+    | 'marker'
+    | 'anchor'
+    | 'alias'
+    | 'tag'
+    | 'merge_key'
+    | 'flow'
+    | 'comment'
+    | 'mapping'
+    | 'sequence';
+  readonly at: SourceSpan;
+};
+
+/** An encrypted file as it stands: values are still `ENC[…]` strings, the sops block is apart. */
+export type ParsedText = {
+  readonly tree: Tree;
+  /** The block of the first document; undefined when there is none. */
+  readonly metadata: Mapping | undefined;
+  readonly features: readonly Feature[];
+  readonly bytes: Uint8Array;
+};
+
+/**
+ * A file format. Every function is pure and throws SopsError: 'parse_error' with a position for text that is not of
+ * the format, 'limit' beyond the limits, 'unsupported' for what SOPS has no form for.
+ */
+export type Format<P extends ParsedText = ParsedText> = {
+  readonly name: FormatName;
+  /** True when metadata has numbers and booleans; in the others every field is text. */
+  readonly typedMetadata: boolean;
+  readonly parse: (bytes: Uint8Array, limits: Limits) => P;
+  /** Reads what is to be encrypted. Throws 'already_encrypted' when the place of the metadata is taken. */
+  readonly parsePlain: (bytes: Uint8Array, limits: Limits) => Tree;
+  readonly format: (tree: Tree, metadata: Mapping) => Uint8Array;
+  readonly formatPlain: (tree: Tree) => Uint8Array;
+  /**
+   * The file with another tree and metadata. The text of what did not change stays byte for byte where the format can
+   * do that; the result always reads back as exactly this tree.
+   */
+  readonly rewrite: (parsed: P, tree: Tree, metadata: Mapping) => Uint8Array;
+};

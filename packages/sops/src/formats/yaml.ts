@@ -1,0 +1,152 @@
+// YAML as SOPS reads and writes it: several documents, the sops block repeated as the last entry of each.
+import { SopsError } from '../sops-error.ts';
+import { type Entry, findEntry, isSameTree, type Mapping, type Tree } from '../tree.ts';
+import { defaultLimits, type Format, type Limits, type ParsedText } from './format.ts';
+import { readYaml, type YamlText } from './yaml-read.ts';
+import { applySplices, planSplices, type Splice } from './yaml-splice.ts';
+import { writeDocument } from './yaml-write.ts';
+
+const blockName = 'sops';
+const defaultStep = 4;
+const encoder = new TextEncoder();
+
+/** A parsed YAML file with what is needed to change its text. */
+export type ParsedYaml = ParsedText & { readonly source: YamlText };
+
+export const yamlFormat: Format<ParsedYaml> = {
+  name: 'yaml',
+  typedMetadata: true,
+  parse(bytes, limits) {
+    const source = readYaml(bytes, limits);
+    const roots = source.roots.map((root): Mapping => root ?? { kind: 'mapping', items: [] });
+    const block = roots[0] === undefined ? undefined : metadataOf(roots[0]);
+    const tree = { documents: roots.map(withoutBlock) };
+    return { tree, metadata: block, features: source.features, bytes, source };
+  },
+  parsePlain: parsePlainYaml,
+  format: (tree, metadata) => encoder.encode(writeTree(withBlocks(tree, metadata), defaultStep)),
+  formatPlain: (tree) => encoder.encode(writeTree(tree, defaultStep)),
+  rewrite(parsed, tree, metadata) {
+    const step = indentationStep(parsed.metadata);
+    const wanted = withBlocks(tree, metadata);
+    const spliced = splice(parsed.source, wanted, step);
+    if (spliced !== undefined && readsAs(spliced, wanted)) return spliced;
+    return encodeLike(parsed.source, writeTree(wanted, step));
+  },
+};
+
+function parsePlainYaml(bytes: Uint8Array, limits: Limits): Tree {
+  if (bytes.length === 0) throw new SopsError('empty_file', 'The file is empty');
+  const { roots } = readYaml(bytes, limits);
+  const documents = roots.filter((root) => root !== undefined);
+  if (documents.length === 0) throw new SopsError('parse_error', 'The file holds no document');
+  for (const document of documents) {
+    const taken = findEntry(document, blockName);
+    if (taken !== undefined) {
+      const details = taken.at === undefined ? {} : { position: taken.at };
+      throw new SopsError(
+        'already_encrypted',
+        'The file has a key "sops" at top level, as encrypted files do',
+        details,
+      );
+    }
+  }
+  return { documents };
+}
+
+// `sops: null` is the same as no block at all.
+function metadataOf(root: Mapping): Mapping | undefined {
+  const value = findEntry(root, blockName)?.value;
+  if (value === undefined || (value.kind === 'leaf' && value.type === 'null')) return undefined;
+  if (value.kind === 'mapping') return value;
+  const details = value.at === undefined ? {} : { position: value.at };
+  throw new SopsError('bad_metadata', 'The sops block is not a mapping', details);
+}
+
+function withoutBlock(root: Mapping): Mapping {
+  return { ...root, items: root.items.filter((item) => item.kind === 'comment' || item.key !== blockName) };
+}
+
+function withBlocks(tree: Tree, metadata: Mapping): Tree {
+  const block: Entry = { kind: 'entry', key: blockName, value: metadata };
+  return {
+    documents: tree.documents.map((document) => ({ ...document, items: [...document.items, block] })),
+  };
+}
+
+function writeTree(tree: Tree, step: number): string {
+  return tree.documents.map((document) => writeDocument(document, step)).join('---\n');
+}
+
+// SOPS indents the whole file as it indents its own block.
+function indentationStep(metadata: Mapping | undefined): number {
+  const column = metadata?.items.find((item) => item.kind === 'entry')?.at?.column ?? defaultStep + 1;
+  return column >= 3 && column <= 9 ? column - 1 : defaultStep;
+}
+
+function splice(source: YamlText, wanted: Tree, step: number): Uint8Array | undefined {
+  if (source.roots.length !== wanted.documents.length) return undefined;
+  const all: Splice[] = [];
+  for (const [index, after] of wanted.documents.entries()) {
+    const before = source.roots[index];
+    if (before === undefined) return undefined;
+    const planned = planSplices(source.text, before, inPlaceOf(before, after), step);
+    if (planned === undefined) return undefined;
+    all.push(...planned);
+  }
+  return encodeLike(
+    source,
+    applySplices(
+      source.text,
+      all.map((one) => withLineEnds(source.text, one)),
+    ),
+  );
+}
+
+// The block may stand anywhere in the file; it is compared where it is.
+function inPlaceOf(before: Mapping, after: Mapping): Mapping {
+  const at = before.items.findIndex((item) => item.kind === 'entry' && item.key === blockName);
+  if (at === -1 || at === before.items.length - 1) return after;
+  const block = after.items.at(-1) as Entry;
+  const rest = after.items.slice(0, -1);
+  const following = before.items[at + 1];
+  const index = rest.findIndex((item) => isCounterpart(item, following));
+  return index === -1 ? after : { ...after, items: [...rest.slice(0, index), block, ...rest.slice(index)] };
+}
+
+function isCounterpart(item: Mapping['items'][number], other: Mapping['items'][number] | undefined): boolean {
+  if (item.kind === 'entry') return other?.kind === 'entry' && item.key === other.key;
+  return other?.kind === 'comment' && item.text === other.text;
+}
+
+function withLineEnds(text: string, one: Splice): Splice {
+  return usesCrlf(text) ? { ...one, text: one.text.replaceAll('\n', '\r\n') } : one;
+}
+
+function usesCrlf(text: string): boolean {
+  return text.includes('\r\n');
+}
+
+function encodeLike(source: YamlText, text: string): Uint8Array {
+  return encoder.encode(source.hasByteOrderMark ? `\ufeff${text}` : text);
+}
+
+// The safety net under splicing: the text must say exactly what was meant, or it is written anew.
+function readsAs(bytes: Uint8Array, wanted: Tree): boolean {
+  try {
+    const { roots } = readYaml(bytes, defaultLimits);
+    const documents = roots.filter((root) => root !== undefined);
+    return isSameTree(
+      { documents: documents.map(blockLast) },
+      { documents: wanted.documents.map(blockLast) },
+    );
+  } catch (error) {
+    if (error instanceof SopsError) return false;
+    throw error;
+  }
+}
+
+function blockLast(root: Mapping): Mapping {
+  const isBlock = (item: Mapping['items'][number]) => item.kind === 'entry' && item.key === blockName;
+  return { ...root, items: [...root.items.filter((item) => !isBlock(item)), ...root.items.filter(isBlock)] };
+}

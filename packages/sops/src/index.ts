@@ -1,0 +1,73 @@
+// @clef/sops: the SOPS file format in process. Knows nothing of Clef.
+export {
+  decryptWithPassphrase,
+  encryptWithPassphrase,
+  isEncryptedKeyFile,
+} from './age/age-encryption.ts';
+export {
+  type AgeIdentity,
+  type AgeRecipientKind,
+  checkAgeRecipient,
+  generateAgeIdentity,
+  parseAgeIdentities,
+  recipientOf,
+} from './age/age-keys.ts';
+export { recipientName } from './data-key.ts';
+export { chooseRule, defaultRule, type EncryptionRule, type RuleKind } from './encryption-rules.ts';
+export type { Feature, FormatName, Limits } from './formats/format.ts';
+export type {
+  CloudKeys,
+  CloudRecipient,
+  Keyring,
+  KeyService,
+  Recipient,
+  Stanza,
+  StanzaList,
+} from './master-keys/master-key.ts';
+export type { KeyGroup, Metadata } from './metadata.ts';
+export { type SopsCode, SopsError, type SopsErrorDetails } from './sops-error.ts';
+export {
+  addRecipients,
+  decryptTree,
+  type Edit,
+  editSopsFile,
+  encryptTree,
+  formatPlainTree,
+  formatSopsFile,
+  parsePlainTree,
+  parseSopsFile,
+  recipientsOf,
+  replaceTree,
+  rewrap,
+  rotateDataKey,
+  type SopsFile,
+  type Sources,
+  unwrapDataKey,
+  useDataKey,
+} from './sops-file.ts';
+export {
+  type Comment,
+  type Entry,
+  entriesOf,
+  findEntry,
+  type Leaf,
+  type LeafType,
+  type Mapping,
+  mappingOf,
+  type ScalarStyle,
+  type Sequence,
+  type SourceSpan,
+  stringLeaf,
+  type Tree,
+  type TreeNode,
+  type TreePath,
+} from './tree.ts';
+export type { NewValue } from './tree-edit.ts';
+export {
+  type DataKey,
+  dataKeyBytes,
+  dataKeyFromBytes,
+  type EncryptedValue,
+  parseEncryptedValue,
+  type RandomBytes,
+} from './value-cipher.ts';
