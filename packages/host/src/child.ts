@@ -23,7 +23,7 @@ export type ChildResult = ChildExit & { readonly stdout: Uint8Array; readonly st
 
 export type ChildHandle = {
   readonly pid: number;
-  /** Settles when the child is gone and its output has been read to the end. Never rejects. */
+  /** Settles when the child is gone and its output is closed (a grandchild may keep that open). Never rejects. */
   readonly exited: Promise<ChildExit>;
   kill(signal: NodeJS.Signals): void;
   /** The first line of either stream, past or future, that matches. Throws `timeout`, or `io` when the child ends first. */
@@ -92,8 +92,8 @@ async function watch(
 }
 
 /**
- * Starts a command that keeps running, with stdin empty and its output captured (the last `maxOutputBytes` are not
- * kept: capture stops there, by default at 16 MiB a stream) and, line by line, passed to `onLine`.
+ * Starts a command that keeps running, with an empty stdin. Its output is captured up to `maxOutputBytes` (default
+ * 16 MiB; what comes later is dropped) and passed to `onLine` line by line.
  * Throws as {@link runChild} does when it cannot be started.
  */
 export async function startChild(
@@ -125,19 +125,28 @@ function spawnChild(
   const stdin = input !== undefined ? 'pipe' : stdio === 'inherit' ? 'inherit' : 'ignore';
   const output = stdio === 'inherit' ? 'inherit' : 'pipe';
   return new Promise((settle, fail) => {
-    const child = spawn(request.command, [...request.args], {
-      env: ownEntriesOnly(request.environment),
-      ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
-      shell: false,
-      windowsHide: true,
-      stdio: [stdin, output, output],
-    });
+    const child = spawnOrFail(request, [stdin, output, output]);
     child.once('error', (cause) => fail(spawnError(request, cause)));
     child.once('spawn', () => settle(child));
     // EPIPE: the child may end without reading its input; its exit code tells the rest.
     child.stdin?.on('error', () => child.stdin?.destroy());
     child.stdin?.end(input);
   });
+}
+
+/** Node reports some failures by an event and some (E2BIG, ELOOP, ENOTDIR) by throwing. */
+function spawnOrFail(request: ChildRequest, stdio: Array<'pipe' | 'inherit' | 'ignore'>): ChildProcess {
+  try {
+    return spawn(request.command, [...request.args], {
+      env: ownEntriesOnly(request.environment),
+      ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
+      shell: false,
+      windowsHide: true,
+      stdio,
+    });
+  } catch (cause) {
+    throw spawnError(request, cause);
+  }
 }
 
 /** Node's spawn also copies inherited properties, and `__proto__` is a legal name of a variable. */
@@ -149,6 +158,7 @@ function ownEntriesOnly(environment: ChildRequest['environment']): NodeJS.Proces
 
 /** Node's own check would quote the offending value in its message; a value may be a secret. */
 function checkStrings(request: ChildRequest): void {
+  if (request.command === '') throw invalid(request, 'the command is empty');
   for (const argument of [request.command, ...request.args]) {
     if (argument.includes('\0')) throw invalid(request, 'an argument holds a NUL character');
     if (isTooLong(argument)) throw tooLong(request, 'an argument');

@@ -32,7 +32,7 @@ export type FileFacts = {
 /** New content that is on the disk beside its destination, synced, but not in its place yet. */
 export type StagedFile = {
   readonly path: string;
-  /** Puts the content in place with one rename and syncs the directory. After a failure the old content is there. */
+  /** Puts the content in place with one rename and syncs the directory; fails as {@link replaceFile} does. */
   commit(): Promise<void>;
   /** Removes the temporary file. Does nothing after a commit. */
   discard(): Promise<void>;
@@ -124,7 +124,8 @@ export async function statRegularFile(path: string): Promise<FileFacts | undefin
  * Puts `bytes` at `path`, whole or not at all: a temporary file in the same directory, written, synced, renamed, and
  * the directory synced. Without `mode` an existing file keeps its permission bits and a new one gets 0600, whatever the
  * umask. Refuses to replace anything but a regular file (`symlink`, `not_regular`); `root` as in {@link readRegularFile}.
- * After any failure the old content is in place and the temporary file is gone.
+ * After any failure the old content is in place and the temporary file is gone; only when the last step, syncing the
+ * directory, fails (`io`) is the new content in place, and whether it would survive a power cut unknown.
  */
 export async function replaceFile(
   path: string,
