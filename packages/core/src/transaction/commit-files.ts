@@ -64,11 +64,12 @@ export async function withRepositoryLock<T>(
   body: (repository: LockedRepository) => Promise<T>,
 ): Promise<T> {
   const lock = await acquireLock(root, options);
-  try {
-    return await body({ commit: (changes) => commitUnderLock(root, changes) });
-  } finally {
-    await lock.release();
-  }
+  const work = body({ commit: (changes) => commitUnderLock(root, changes) });
+  // The lock of a process that ends is as good as released: what went wrong before is the news.
+  await work.catch(() => lock.release().catch(() => undefined));
+  const result = await work;
+  await lock.release();
+  return result;
 }
 
 async function commitUnderLock(root: string, changes: readonly FileChange[]): Promise<void> {

@@ -98,13 +98,15 @@ async function readHolder(path: string): Promise<LockHolder | undefined> {
   return bytes === undefined ? undefined : parseLock(bytes);
 }
 
-/** Under the lock: candidates of dead processes, and rights to remove locks that are gone. */
+/**
+ * Under the lock: candidates of dead processes, and all rights to remove a lock, since every lock before ours is gone.
+ * A candidate that says nothing may be just being written: its owner will write it again.
+ */
 async function removeOldTraces(directory: string): Promise<void> {
   const names = await asClefError('.clef', () => readdir(directory));
   for (const name of names.filter((candidate) => candidate.startsWith('lock.'))) {
     const path = join(directory, name);
-    const holder = await readHolder(path);
-    // A torn one may be just being written: its owner writes it again.
+    const holder = name.startsWith('lock.break.') ? undefined : await readHolder(path);
     if (holder === undefined || (await judgeHolder(holder)) === 'dead') await unlinkIfThere(path);
   }
 }
