@@ -40,13 +40,16 @@ function mappingLines(mapping: Mapping, indent: number, step: number): string[] 
 
 function entryLines(entry: Entry, indent: number, step: number): string[] {
   const pad = ' '.repeat(indent);
-  const key = keyText(entry.key);
+  const key = keyLines(entry.key, indent, step);
   const [first = '', ...rest] = valueLines(entry.value, indent, step);
-  const isSimple = Buffer.byteLength(key) <= maxSimpleKeyBytes;
   const separator = first === '' ? ':' : ': ';
-  return isSimple
-    ? [`${pad}${key}${separator}${first}`, ...rest]
-    : [`${pad}? ${key}`, `${pad}${separator}${first}`, ...rest];
+  const isSimple = key.length === 1 && Buffer.byteLength(key[0] ?? '') <= maxSimpleKeyBytes;
+  if (isSimple) return [`${pad}${key[0]}${separator}${first}`, ...rest];
+  return [`${pad}? ${key[0]}`, ...key.slice(1), `${pad}${separator}${first}`, ...rest];
+}
+
+function keyLines(key: string, indent: number, step: number): string[] {
+  return canBeLiteral(key) ? literalLines(key, nextIndent(indent, step)) : [quoteIfNeeded(key)];
 }
 
 // The first line goes behind the key or dash, the others are whole lines.
@@ -141,10 +144,6 @@ function literalLines(text: string, indent: number): string[] {
   const chomping = !text.endsWith('\n') ? '-' : text.endsWith('\n\n') ? '+' : '';
   const lines = text.replace(/\n$/, '').split('\n');
   return [`|${chomping}`, ...lines.map((line) => (line === '' ? '' : ' '.repeat(indent) + line))];
-}
-
-function keyText(key: string): string {
-  return quoteIfNeeded(key);
 }
 
 function quoteIfNeeded(text: string): string {
