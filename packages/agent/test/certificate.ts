@@ -1,0 +1,20 @@
+// A self-signed certificate for 127.0.0.1 and its key, made for these tests with openssl and of no use elsewhere.
+
+export const certificate = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBkzCCATigAwIBAgIUSmd1eWFq4O/aWOjbleh8nhX6WfwwCgYIKoZIzj0EAwIw
+FTETMBEGA1UEAwwKYWdlbnQtdGVzdDAgFw0yNjExMjQwMjMxMTdaGA8yMTI2MTAz
+MTAyMzExN1owFTETMBEGA1UEAwwKYWdlbnQtdGVzdDBZMBMGByqGSM49AgEGCCqG
+SM49AwEHA0IABKtMzvoVpgdXhTGvFWd8Mic2apKpZ6TdS0IjmHFc8VZ5QtRLQxyb
+hyf2bctEYleitfK4JjjtMhWCICYo86Z+vsSjZDBiMB0GA1UdDgQWBBTlecgANKRR
+sPBiuLbH2GYsP3bYtzAfBgNVHSMEGDAWgBTlecgANKRRsPBiuLbH2GYsP3bYtzAP
+BgNVHRMBAf8EBTADAQH/MA8GA1UdEQQIMAaHBH8AAAEwCgYIKoZIzj0EAwIDSQAw
+RgIhAJHysdl29tn46b2ffdkT/04+Q30nynRnYov7OfpSaCboAiEA93l7mtSl1vuN
+6zsbZ3xOkDtlnBl56Yu7WuzFouiTS2s=
+-----END CERTIFICATE-----`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgJuA22Gy1Pe75ahfg
+hQAg7zuS8+TmTgnXkblFwf1d3GmhRANCAASrTM76FaYHV4UxrxVnfDInNmqSqWek
+3UtCI5hxXPFWeULUS0Mcm4cn9m3LRGJXorXyuCY47TIVgiAmKPOmfr7E
+-----END PRIVATE KEY-----`,
+};
