@@ -108,16 +108,18 @@ export const oddKeys: readonly string[] = [
   'tab\tkey',
 ];
 
+const isWellFormed = (value: string) => !/\p{Surrogate}/u.test(value);
+
 const text = fc.oneof(
   fc.constantFrom(...oddStrings),
   fc.string({ maxLength: 40 }),
   fc.string({ unit: 'binary', maxLength: 20 }),
 );
 // The real tool would take a lone surrogate for something else; there are none in UTF-8.
-const wellFormed = text.filter((value) => value.isWellFormed());
+const wellFormed = text.filter(isWellFormed);
 const keyText = fc
   .oneof(fc.constantFrom(...oddKeys), fc.string({ maxLength: 12 }), fc.stringMatching(/^[a-z_]{1,10}$/))
-  .filter((key) => key !== 'sops' && key.isWellFormed() && !key.endsWith('_unencrypted'));
+  .filter((key) => key !== 'sops' && isWellFormed(key) && !key.endsWith('_unencrypted'));
 
 const leaf: fc.Arbitrary<TreeNode> = fc.oneof(
   { arbitrary: wellFormed.map((value) => stringLeaf(value)), weight: 6 },

@@ -1,8 +1,8 @@
 // age identities (secret) and recipients (public): strict parsing, generation. No error here ever holds a key's text.
 import { randomBytes as cryptoRandomBytes, type KeyObject } from 'node:crypto';
+import { decodeBech32, decodeBech32, encodeBech32, encodeBech32 } from '@clef/strict';
 import { SopsError } from '../sops-error.ts';
 import type { RandomBytes } from '../value-cipher.ts';
-import { decodeBech32, encodeBech32 } from './bech32.ts';
 import { isLowOrderPoint, x25519PrivateKey, x25519PublicBytes } from './x25519.ts';
 
 /** A private key that can open stanzas. Opaque: its secret is reachable only inside this package. */
