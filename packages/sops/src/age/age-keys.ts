@@ -1,6 +1,6 @@
 // age identities (secret) and recipients (public): strict parsing, generation. No error here ever holds a key's text.
 import { randomBytes as cryptoRandomBytes, type KeyObject } from 'node:crypto';
-import { decodeBech32, decodeBech32, encodeBech32, encodeBech32 } from '@clef/strict';
+import { decodeBech32, encodeBech32 } from '@clef/strict';
 import { SopsError } from '../sops-error.ts';
 import type { RandomBytes } from '../value-cipher.ts';
 import { isLowOrderPoint, x25519PrivateKey, x25519PublicBytes } from './x25519.ts';
