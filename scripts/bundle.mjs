@@ -57,8 +57,12 @@ async function bundleCommand(packageFolder, entry, name) {
 
 /** Bundles both commands into `packages/{cli,agent}/dist`, replacing what is there. */
 export async function bundle() {
-  for (const name of ['cli', 'agent']) await rm(`${root}packages/${name}/dist`, { recursive: true, force: true });
-  await Promise.all([bundleCommand('cli', 'main.ts', 'clef'), bundleCommand('agent', 'main.ts', 'clef-agent')]);
+  for (const name of ['cli', 'agent'])
+    await rm(`${root}packages/${name}/dist`, { recursive: true, force: true });
+  await Promise.all([
+    bundleCommand('cli', 'main.ts', 'clef'),
+    bundleCommand('agent', 'main.ts', 'clef-agent'),
+  ]);
   await Promise.all(
     ['cli', 'agent'].flatMap((name) =>
       Object.entries(lazyLibraries).map(([library, file]) =>

@@ -1,16 +1,18 @@
 // Writes docs/commands.md and docs/errors.md from the code; with --check only says whether they are current.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type ErrorClass, errorClasses, errorTable } from '../packages/core/src/errors.ts';
 import type { CommandDefinition } from '../packages/cli/src/command.ts';
 import { commands } from '../packages/cli/src/commands.ts';
-import { globalOptions } from '../packages/cli/src/global-options.ts';
 import { exitCodes } from '../packages/cli/src/exit-codes.ts';
+import { globalOptions } from '../packages/cli/src/global-options.ts';
+import { type ErrorClass, errorClasses, errorTable } from '../packages/core/src/errors.ts';
 
 const note = 'Generated from the code by `npm run docs`; do not edit.';
 
 function commandsPage(): string {
-  const index = commands.map(({ name, summary }) => `| [\`clef ${name}\`](#clef-${name.replace(' ', '-')}) | ${summary} |`);
+  const index = commands.map(
+    ({ name, summary }) => `| [\`clef ${name}\`](#clef-${name.replace(' ', '-')}) | ${summary} |`,
+  );
   const globals = globalOptions.map((option) => optionLine(option));
   return [
     '# Commands',
@@ -46,18 +48,32 @@ function section(lines: readonly string[]): readonly string[] {
   return lines.length === 0 ? [] : [lines.join('\n')];
 }
 
-function optionLine(option: { readonly flag: string; readonly value?: string; readonly summary: string }): string {
+function optionLine(option: {
+  readonly flag: string;
+  readonly value?: string;
+  readonly summary: string;
+}): string {
   return `- \`${option.flag}${option.value === undefined ? '' : ` <${option.value}>`}\`: ${option.summary}`;
 }
 
 function errorsPage(): string {
-  const rows = Object.entries(errorTable).map(([code, row]) => ({ code, ...row, exit: exitCodes[row.class as ErrorClass] }));
-  const ordered = rows.sort((a, b) => a.exit - b.exit || errorClasses.indexOf(a.class) - errorClasses.indexOf(b.class));
+  const rows = Object.entries(errorTable).map(([code, row]) => ({
+    code,
+    ...row,
+    exit: exitCodes[row.class as ErrorClass],
+  }));
+  const ordered = rows.sort(
+    (a, b) => a.exit - b.exit || errorClasses.indexOf(a.class) - errorClasses.indexOf(b.class),
+  );
   return [
     '# Errors',
     note,
     'Every error is one of these codes. With `--json` it is one JSON object on stderr: `{ "error": { "class", "code", "message", "hint", "location", "faults" } }`. `clef exec` gives 125 for every failure of its own, whatever the class.',
-    ['| exit | class | code | meaning |', '| --- | --- | --- | --- |', ...ordered.map((row) => `| ${row.exit} | ${row.class} | \`${row.code}\` | ${row.meaning} |`)].join('\n'),
+    [
+      '| exit | class | code | meaning |',
+      '| --- | --- | --- | --- |',
+      ...ordered.map((row) => `| ${row.exit} | ${row.class} | \`${row.code}\` | ${row.meaning} |`),
+    ].join('\n'),
   ].join('\n\n');
 }
 

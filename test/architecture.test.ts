@@ -3,7 +3,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Import, importsOf, packageOf, readSources, repositoryRoot, type SourceFile, withoutComments } from './import-graph.ts';
+import {
+  type Import,
+  importsOf,
+  packageOf,
+  readSources,
+  repositoryRoot,
+  type SourceFile,
+  withoutComments,
+} from './import-graph.ts';
 
 /** Which packages each may import, besides strict and host, which every package above them may. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
@@ -57,7 +65,8 @@ const reachableFromAgent = ['@aws-sdk/client-kms', '@scure/base', 'age-encryptio
 const processAccess = /\bprocess\.(env|argv|exit|exitCode|cwd)\b/;
 const clockAccess = /\bDate\.now\s*\(|\bnew Date\s*\(\s*\)|\bMath\.random\s*\(/;
 const mayTouchProcess = /^packages\/[a-z]+\/src\/(main|config|terminal)\.ts$/;
-const ciphers = /\b(createCipheriv|createDecipheriv|createSign|createVerify|createHmac|createPrivateKey|diffieHellman)\b/;
+const ciphers =
+  /\b(createCipheriv|createDecipheriv|createSign|createVerify|createHmac|createPrivateKey|diffieHellman)\b/;
 const mayUseCiphers = /^packages\/(sops\/|artifact\/|emulator\/|core\/src\/trust\/)/;
 
 /** Every broken rule as a line of text. */
@@ -70,14 +79,17 @@ function judgeImport(entry: Import): readonly string[] {
   const from = packageOf(entry.from);
   if (entry.to.startsWith('@clef/')) return judgeArrow(entry, from);
   if (entry.to.startsWith('packages/')) {
-    if (packageOf(entry.to) !== from) return [`${entry.from} reaches into ${entry.to}: enter a package by its name`];
+    if (packageOf(entry.to) !== from)
+      return [`${entry.from} reaches into ${entry.to}: enter a package by its name`];
     return from === 'core' ? judgeFloor(entry) : [];
   }
   if (entry.to.startsWith('node:')) {
     const isSpawn = entry.to === 'node:child_process' && entry.from !== 'packages/host/src/child.ts';
     return isSpawn ? [`${entry.from} imports node:child_process: only host/child.ts starts processes`] : [];
   }
-  return thirdParty[from]?.includes(entry.to) ? [] : [`${entry.from} imports ${entry.to}: not in the reviewed list of ${from}`];
+  return thirdParty[from]?.includes(entry.to)
+    ? []
+    : [`${entry.from} imports ${entry.to}: not in the reviewed list of ${from}`];
 }
 
 function judgeArrow(entry: Import, from: string): readonly string[] {
@@ -90,7 +102,8 @@ function judgeArrow(entry: Import, from: string): readonly string[] {
 function judgeFloor(entry: Import): readonly string[] {
   const [fromFloor, toFloor] = [floorOf(entry.from), floorOf(entry.to)];
   if (fromFloor.folder === 'index' || fromFloor.folder === toFloor.folder) return [];
-  if (fromFloor.level < 0 || toFloor.level < 0) return [`${entry.from} or ${entry.to} is on no floor of core`];
+  if (fromFloor.level < 0 || toFloor.level < 0)
+    return [`${entry.from} or ${entry.to} is on no floor of core`];
   if (fromFloor.level > toFloor.level || (fromFloor.level === 0 && toFloor.level === 0)) return [];
   return [`${entry.from} imports ${entry.to}: floors of core import downwards only, and peers not at all`];
 }
@@ -104,9 +117,11 @@ function judgeFile({ path, text }: SourceFile): readonly string[] {
   const code = withoutComments(text);
   const found: string[] = [];
   if (!text.startsWith('//')) found.push(`${path} does not open with what it is`);
-  if (path.endsWith('/src/index.ts') && /export\s*\*/.test(code)) found.push(`${path} exports without listing names`);
+  if (path.endsWith('/src/index.ts') && /export\s*\*/.test(code))
+    found.push(`${path} exports without listing names`);
   if (processAccess.test(code) && !mayTouchProcess.test(path)) found.push(`${path} touches the process`);
-  if (clockAccess.test(code) && !mayTouchProcess.test(path)) found.push(`${path} reads the clock or chance itself`);
+  if (clockAccess.test(code) && !mayTouchProcess.test(path))
+    found.push(`${path} reads the clock or chance itself`);
   if (ciphers.test(code) && !mayUseCiphers.test(path)) found.push(`${path} uses a cipher or a signature`);
   if (/catch\s*(\([^)]*\))?\s*\{\s*\}/.test(code)) found.push(`${path} swallows an error`);
   return found;
@@ -122,12 +137,36 @@ describe('the house', () => {
   const planted: readonly (readonly [rule: string, path: string, text: string])[] = [
     ['a face must not import sops', 'packages/cli/src/commands/get.ts', "import { x } from '@clef/sops';"],
     ['the agent must not import core', 'packages/agent/src/routes.ts', "import { x } from '@clef/core';"],
-    ['the ground floor must not import upwards', 'packages/sops/src/tree.ts', "import { x } from '@clef/kms';"],
-    ['a package is entered by its index', 'packages/core/src/index.ts', "import { x } from '@clef/sops/src/tree.ts';"],
-    ['no reaching across by path', 'packages/core/src/world.ts', "export { x } from '../../sops/src/tree.ts';"],
-    ['peers in core do not import each other', 'packages/core/src/secrets/a.ts', "import { x } from '../people/b.ts';"],
-    ['a floor does not import upwards', 'packages/core/src/cells/a.ts', "const x = await import('../secrets/b.ts');"],
-    ['only host starts processes', 'packages/core/src/git/git.ts', "import { spawn } from 'node:child_process';"],
+    [
+      'the ground floor must not import upwards',
+      'packages/sops/src/tree.ts',
+      "import { x } from '@clef/kms';",
+    ],
+    [
+      'a package is entered by its index',
+      'packages/core/src/index.ts',
+      "import { x } from '@clef/sops/src/tree.ts';",
+    ],
+    [
+      'no reaching across by path',
+      'packages/core/src/world.ts',
+      "export { x } from '../../sops/src/tree.ts';",
+    ],
+    [
+      'peers in core do not import each other',
+      'packages/core/src/secrets/a.ts',
+      "import { x } from '../people/b.ts';",
+    ],
+    [
+      'a floor does not import upwards',
+      'packages/core/src/cells/a.ts',
+      "const x = await import('../secrets/b.ts');",
+    ],
+    [
+      'only host starts processes',
+      'packages/core/src/git/git.ts',
+      "import { spawn } from 'node:child_process';",
+    ],
     ['an unreviewed library', 'packages/client/src/index.ts', "import got from 'got';"],
     ['the environment is an argument', 'packages/kms/src/aws.ts', '// x\nconst a = process.env;'],
     ['the clock is an argument', 'packages/artifact/src/open.ts', '// x\nconst a = Date.now();'],
@@ -150,7 +189,9 @@ describe('the house', () => {
 
   it('has one version everywhere', () => {
     const versions = Object.keys(arrows).map((name) => manifestOf(name).version);
-    const [, cliVersion] = /version = '([^']+)'/.exec(readFileSync(join(repositoryRoot, 'packages/cli/src/version.ts'), 'utf8')) ?? [];
+    const [, cliVersion] =
+      /version = '([^']+)'/.exec(readFileSync(join(repositoryRoot, 'packages/cli/src/version.ts'), 'utf8')) ??
+      [];
     expect(new Set([...versions, cliVersion]).size).toBe(1);
   });
 });
@@ -162,7 +203,9 @@ type PackageManifest = {
 };
 
 function manifestOf(name: string): PackageManifest {
-  return JSON.parse(readFileSync(join(repositoryRoot, 'packages', name, 'package.json'), 'utf8')) as PackageManifest;
+  return JSON.parse(
+    readFileSync(join(repositoryRoot, 'packages', name, 'package.json'), 'utf8'),
+  ) as PackageManifest;
 }
 
 function declared(name: string): readonly string[] {
@@ -180,7 +223,10 @@ function imported(name: string): readonly string[] {
 }
 
 function packageName(module: string): string {
-  return module.split('/').slice(0, module.startsWith('@') ? 2 : 1).join('/');
+  return module
+    .split('/')
+    .slice(0, module.startsWith('@') ? 2 : 1)
+    .join('/');
 }
 
 /** Third-party modules that a package reaches through imports that are more than types. */

@@ -18,7 +18,10 @@ export function readSources(): readonly SourceFile[] {
     readdirSync(join(packages, name, 'src'), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts'))
       .map((file) => join(packages, name, 'src', file))
-      .map((path) => ({ path: relative(repositoryRoot, path).split(sep).join('/'), text: readFileSync(path, 'utf8') })),
+      .map((path) => ({
+        path: relative(repositoryRoot, path).split(sep).join('/'),
+        text: readFileSync(path, 'utf8'),
+      })),
   );
 }
 

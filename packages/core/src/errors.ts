@@ -31,7 +31,8 @@ export const errorClasses = [
   'kms_denied',
   'kms_unavailable',
   'kms_mismatch',
-  'exec',
+  'command_not_executable',
+  'command_not_found',
   'internal',
 ] as const;
 
@@ -42,35 +43,60 @@ type ErrorRow = { readonly class: ErrorClass; readonly meaning: string };
 /** Every code with its class and what it means; sorted by class as the exit codes are. */
 export const errorTable = {
   usage: { class: 'usage', meaning: 'The arguments do not fit the command' },
-  empty_value: { class: 'usage', meaning: 'An empty value cannot be stored: SOPS would keep it unauthenticated in the clear' },
+  empty_value: {
+    class: 'usage',
+    meaning: 'An empty value cannot be stored: SOPS would keep it unauthenticated in the clear',
+  },
   value_on_command_line: {
     class: 'usage',
-    meaning: 'A value for a protected environment was given as an argument, where other processes can read it',
+    meaning:
+      'A value for a protected environment was given as an argument, where other processes can read it',
   },
   no_repository: { class: 'config', meaning: 'No clef.yaml in this folder or any folder above it' },
   already_initialised: { class: 'config', meaning: 'There is a clef.yaml here already' },
   manifest_invalid: { class: 'config', meaning: 'clef.yaml has faults; all of them are listed' },
-  not_supported: { class: 'config', meaning: 'A known feature that this version of Clef does not honour yet' },
-  settings_invalid: { class: 'config', meaning: 'A variable or a file of your own configuration is not usable' },
+  not_supported: {
+    class: 'config',
+    meaning: 'A known feature that this version of Clef does not honour yet',
+  },
+  settings_invalid: {
+    class: 'config',
+    meaning: 'A variable or a file of your own configuration is not usable',
+  },
   bad_key_reference: { class: 'config', meaning: 'A recipient or key reference is malformed' },
-  private_key_given: { class: 'config', meaning: 'A private key was given where a public one belongs; it must be treated as leaked' },
+  private_key_given: {
+    class: 'config',
+    meaning: 'A private key was given where a public one belongs; it must be treated as leaked',
+  },
   bad_identity: { class: 'config', meaning: 'An age private key is malformed' },
-  bad_name: { class: 'name', meaning: 'A namespace, environment, key, person or identity has an illegal name' },
+  bad_name: {
+    class: 'name',
+    meaning: 'A namespace, environment, key, person or identity has an illegal name',
+  },
   bad_path: { class: 'path', meaning: 'A path leaves the repository or is no regular file' },
   bad_format: { class: 'format', meaning: 'A file or value is not what it claims to be' },
   cell_profile: { class: 'format', meaning: 'A SOPS file is valid but outside the strict profile of a cell' },
-  cell_type: { class: 'format', meaning: 'A cell holds a value of another type than string, as stock sops writes numbers' },
+  cell_type: {
+    class: 'format',
+    meaning: 'A cell holds a value of another type than string, as stock sops writes numbers',
+  },
   limit: { class: 'limit', meaning: 'A size, depth or count is over its limit' },
   value_too_large: { class: 'limit', meaning: 'A value is larger than 256 KiB' },
   unknown_environment: { class: 'not_found', meaning: 'The environment is not in clef.yaml' },
   unknown_namespace: { class: 'not_found', meaning: 'The namespace is not in clef.yaml' },
   unknown_key: { class: 'not_found', meaning: 'The cell has no such key' },
-  unknown_service: { class: 'not_found', meaning: 'The service identity, or its environment, is not in clef.yaml' },
+  unknown_service: {
+    class: 'not_found',
+    meaning: 'The service identity, or its environment, is not in clef.yaml',
+  },
   unknown_recipient: { class: 'not_found', meaning: 'No such person or group in clef.yaml' },
   missing_cell: { class: 'not_found', meaning: 'The file of a cell is not there' },
   no_age_key: { class: 'no_identity', meaning: 'There is no age key of yours on this machine' },
   cannot_decrypt: { class: 'decrypt', meaning: 'None of your keys opens the file' },
-  key_locked: { class: 'no_identity', meaning: 'Your age key needs a passphrase or a keychain that is not available now' },
+  key_locked: {
+    class: 'no_identity',
+    meaning: 'Your age key needs a passphrase or a keychain that is not available now',
+  },
   cell_tampered: { class: 'tamper', meaning: 'The file was changed by something that has no key' },
   cell_plaintext: { class: 'tamper', meaning: 'A value in the file is not encrypted' },
   recipients_differ: {
@@ -79,22 +105,37 @@ export const errorTable = {
   },
   no_recipients: { class: 'recipients', meaning: 'Nobody could read the cell' },
   protected: { class: 'policy', meaning: 'The environment is protected and the change was not confirmed' },
-  dangerous_name: { class: 'policy', meaning: 'The key would change how programs run if it became a variable' },
+  dangerous_name: {
+    class: 'policy',
+    meaning: 'The key would change how programs run if it became a variable',
+  },
   dirty_tree: { class: 'policy', meaning: 'Files in scope differ from HEAD in a protected environment' },
+  endpoint_refused: { class: 'policy', meaning: 'An endpoint override is neither https nor on this machine' },
   io: { class: 'io', meaning: 'The machine refused: disk, permission or file' },
   git: { class: 'git', meaning: 'git is missing or failed' },
   lock_held: { class: 'lock', meaning: 'Another process is writing to this repository' },
   changed_meanwhile: { class: 'conflict', meaning: 'A file was changed by somebody else while Clef worked' },
   key_conflict: { class: 'format', meaning: 'Two cells in scope define the same name' },
   pending_key: { class: 'format', meaning: 'A key in scope is still pending' },
+  half_written: {
+    class: 'transaction',
+    meaning: 'A change of several files failed midway and some of them could not be put back',
+  },
   already_exists: { class: 'conflict', meaning: 'There is one of this name already' },
-  kms_denied: { class: 'kms_denied', meaning: 'The KMS refused: permission, disabled key, or no credentials' },
+  kms_denied: {
+    class: 'kms_denied',
+    meaning: 'The KMS refused: permission, disabled key, or no credentials',
+  },
   kms_unavailable: { class: 'kms_unavailable', meaning: 'The KMS did not answer in time or is throttling' },
   kms_mismatch: { class: 'kms_mismatch', meaning: 'The KMS gave an answer that does not fit the question' },
   signing_key: { class: 'config', meaning: 'The signing key is missing or not usable' },
   artifact_failed: { class: 'signature', meaning: 'The artifact did not pass verification' },
   environment_value: { class: 'format', meaning: 'A value cannot be passed as an environment variable' },
-  exec_failed: { class: 'exec', meaning: 'The command could not be started' },
+  command_not_found: { class: 'command_not_found', meaning: 'The command to run does not exist' },
+  command_not_executable: {
+    class: 'command_not_executable',
+    meaning: 'The command to run is not executable',
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof errorTable;

@@ -28,7 +28,7 @@ type Check = {
 /** Resolves `draft`. The manifest is whole only if there are no faults. */
 export function checkManifest(
   draft: Draft,
-  positionOf: (path: FieldPath) => Position | undefined,
+  positionOf: (path: FieldPath, what?: 'value' | 'key') => Position | undefined,
 ): { readonly manifest: Manifest; readonly faults: readonly ManifestFault[] } {
   const faults: ManifestFault[] = [];
   const check: Check = {
@@ -39,7 +39,7 @@ export function checkManifest(
         message,
         hint,
         path: formatFieldPath(path),
-        position: positionOf(path),
+        position: positionOf(path, isNamedByKey(path) ? 'key' : 'value'),
       }),
   };
   checkNames(check);
@@ -49,6 +49,11 @@ export function checkManifest(
   const isFit = checkSize(check) && checkFilePattern(check);
   if (isFit && faults.length === 0) checkReaders(check, manifest);
   return { manifest, faults };
+}
+
+/** Groups, and the environments of a service: their names are keys of a map. */
+function isNamedByKey(path: FieldPath): boolean {
+  return path.length === 2 ? path[0] === 'groups' : path.length === 4 && path[2] === 'environments';
 }
 
 function resolve(check: Check): Manifest {

@@ -2,6 +2,7 @@
 
 import type { Position } from '@clef/strict';
 import { ClefError, type ErrorCode } from '../errors.ts';
+import { safeName } from './names.ts';
 
 /** The classes that a fault of the manifest can have. */
 export type FaultClass = 'config' | 'format' | 'limit' | 'name' | 'path' | 'private_key' | 'not_supported';
@@ -31,10 +32,10 @@ const codes: Readonly<Record<FaultClass, ErrorCode>> = {
 // A file with a thousand faults is told by its first ones.
 const mostFaults = 100;
 
-/** `environments[2].encrypt_to`, as people write it. */
+/** `environments[2].encrypt_to`, as people write it; every part made safe to show. */
 export function formatFieldPath(path: FieldPath): string {
   return path
-    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))
+    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${safeName(step)}`))
     .join('')
     .replace(/^\./, '');
 }

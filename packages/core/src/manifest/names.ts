@@ -125,11 +125,18 @@ export function didYouMean(word: string, candidates: readonly string[]): string 
   return near === undefined ? '' : `. Did you mean "${near}"?`;
 }
 
-/** A name in quotes for a message: escaped, shortened, and never something that looks like a private key. */
+/** A name for a message: escaped, shortened, and never something that looks like a private key. */
+export function safeName(text: string): string {
+  return looksLikePrivateKey(text) ? '(not shown: it looks like a private key)' : excerpt(text);
+}
+
+/** {@link safeName} in quotes. */
 export function quoteName(text: string): string {
-  return /secret-key|private key|age-plugin/i.test(text)
-    ? '(not shown: it looks like a private key)'
-    : `"${excerpt(text)}"`;
+  return looksLikePrivateKey(text) ? safeName(text) : `"${excerpt(text)}"`;
+}
+
+function looksLikePrivateKey(text: string): boolean {
+  return /secret-key|private key|age-plugin/i.test(text);
 }
 
 function refuseImpossibleName(part: string, whole: string): void {
@@ -144,4 +151,16 @@ function refuseImpossibleName(part: string, whole: string): void {
 function legalVariant(name: string): string | undefined {
   const variant = name.toLowerCase().replaceAll(/[_. ]+/g, '-');
   return nameFault(variant) === undefined ? `use "${variant}"` : undefined;
+}
+
+/** Lower-case Latin letters without accents, digits and single hyphens. */
+export function slug(text: string): string {
+  return text
+    .normalize('NFKD')
+    .replaceAll(/\p{M}/gu, '')
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^[^a-z]+|-+$/g, '')
+    .slice(0, 63)
+    .replace(/-$/, '');
 }

@@ -27,7 +27,7 @@ export function resolveManifest(yaml: StrictYaml, file: string): Manifest {
   const result = manifestSchema.safeParse(yaml.value);
   const issues = result.success ? [] : result.error.issues.flatMap(flattenUnion(yaml.value));
   const shapeFaults = issues.flatMap((issue) => describeIssue(issue, yaml));
-  const { manifest, faults } = checkManifest(draft(yaml.value, issues), (path) => yaml.positionOf(path));
+  const { manifest, faults } = checkManifest(draft(yaml.value, issues), yaml.positionOf);
   const all = [...shapeFaults, ...faults];
   if (all.length > 0) throw manifestError(file, all);
   return manifest;

@@ -43,17 +43,18 @@ export function isMap(value: YamlValue | undefined): value is YamlMap {
 /** Parses `bytes`, or gives everything that is wrong with them. Never throws on bad input. */
 export function parseStrictYaml(
   bytes: Uint8Array,
+  { maxBytes = maxManifestBytes }: { readonly maxBytes?: number } = {},
 ): StrictYaml | { readonly faults: readonly ManifestFault[] } {
-  const decoded = decodeText(bytes);
+  const decoded = decodeText(bytes, maxBytes);
   if (typeof decoded !== 'string') return { faults: [decoded] };
   const early = textFault(decoded) ?? depthFault(decoded);
   if (early !== undefined) return { faults: [early] };
   return parseText(decoded);
 }
 
-function decodeText(bytes: Uint8Array): string | ManifestFault {
-  if (bytes.length > maxManifestBytes) {
-    return { class: 'limit', message: `The file has ${bytes.length} bytes; ${maxManifestBytes} is the most` };
+function decodeText(bytes: Uint8Array, maxBytes: number): string | ManifestFault {
+  if (bytes.length > maxBytes) {
+    return { class: 'limit', message: `The file has ${bytes.length} bytes; ${maxBytes} is the most` };
   }
   if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) {
     return { class: 'format', message: 'The file is UTF-16', hint: 'save it as UTF-8' };
@@ -142,7 +143,7 @@ function parseTolerantly(text: string, lineCounter: LineCounter): Document | und
       uniqueKeys: false,
       prettyErrors: false,
       keepSourceTokens: true,
-      logLevel: 'silent',
+      logLevel: 'error',
       lineCounter,
     });
   } catch (error) {

@@ -1,0 +1,57 @@
+// What several commands read from their arguments in the same way.
+
+import type { CommandContext, CommandInput } from './command.ts';
+import { askYesNo, type Terminal } from './terminal.ts';
+import { UsageError } from './usage-error.ts';
+
+/** An argument that commander has checked to be there. */
+export function requiredArgument(input: CommandInput, name: string): string {
+  const value = input.argument(name);
+  if (value === undefined)
+    throw new UsageError(`The argument <${name}> is missing`, 'run the command with --help');
+  return value;
+}
+
+/**
+ * The parts of a comma-separated option, or `undefined` where it is not given.
+ * @throws {UsageError} on an empty part (A20).
+ */
+export function commaList(input: CommandInput, flag: string): readonly string[] | undefined {
+  const text = input.text(flag);
+  if (text === undefined) return undefined;
+  const parts = text.split(',');
+  if (parts.some((part) => part === '')) {
+    throw new UsageError(`"${flag}" has an empty name in its list`, `write: ${flag} FIRST,SECOND`);
+  }
+  return parts;
+}
+
+/**
+ * The NAME=VALUE pairs of a repeatable option.
+ * @throws {UsageError} where one is not of that form.
+ */
+export function assignments(
+  input: CommandInput,
+  flag: string,
+): readonly (readonly [name: string, value: string])[] {
+  return input.list(flag).map((text) => {
+    const at = text.indexOf('=');
+    if (at > 0 && at < text.length - 1) return [text.slice(0, at), text.slice(at + 1)] as const;
+    throw new UsageError(
+      `"${flag}" needs ENVIRONMENT=KEY`,
+      `write for example: ${flag} production=awskms:///arn:…`,
+    );
+  });
+}
+
+/** Asks a person to confirm a change of a protected environment; where nobody can be asked, `--yes` is the only yes. */
+export function confirmation(
+  context: CommandContext,
+  input: CommandInput,
+): (question: string) => Promise<boolean> {
+  return async (question) => input.has('--yes') || (canAsk(context.terminal) && (await askYesNo(question)));
+}
+
+function canAsk(terminal: Terminal): boolean {
+  return terminal.inputIsTerminal && terminal.talkIsTerminal;
+}

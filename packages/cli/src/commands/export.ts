@@ -1,0 +1,26 @@
+// `clef export`
+import { exportFormats, exportSecrets, openRepository } from '@clef/core';
+import { suggest } from '@clef/strict';
+import { requiredArgument } from '../arguments.ts';
+import type { CommandContext, CommandInput } from '../command.ts';
+import { UsageError } from '../usage-error.ts';
+
+export async function run(
+  { world, terminal, directory, json }: CommandContext,
+  input: CommandInput,
+): Promise<number> {
+  const format = readFormat(input.text('--format') ?? (json ? 'json' : 'dotenv'));
+  const repository = await openRepository(world, directory);
+  await terminal.data(await exportSecrets(repository, { cell: requiredArgument(input, 'cell'), format }));
+  return 0;
+}
+
+function readFormat(text: string): (typeof exportFormats)[number] {
+  const format = exportFormats.find((name) => name === text);
+  if (format !== undefined) return format;
+  const near = suggest(text, exportFormats);
+  throw new UsageError(
+    `There is no export format "${text.slice(0, 32)}"`,
+    near === undefined ? `use one of: ${exportFormats.join(', ')}` : `did you mean "${near}"?`,
+  );
+}

@@ -1,0 +1,23 @@
+// `clef list`
+import { listCells, listKeys, openRepository } from '@clef/core';
+import type { CommandContext, CommandInput } from '../command.ts';
+import { columns, printJson } from '../print.ts';
+
+export async function run(context: CommandContext, input: CommandInput): Promise<number> {
+  const { world, terminal, directory, json } = context;
+  const repository = await openRepository(world, directory);
+  const cell = input.argument('cell');
+  if (cell !== undefined) {
+    const keys = await listKeys(repository, { cell });
+    if (json) return printJson(terminal, keys);
+    await terminal.data(keys.map((key) => `${key.name}\n`).join(''));
+    return 0;
+  }
+  const cells = await listCells(repository);
+  if (json) return printJson(terminal, cells);
+  if (cells.length === 0) terminal.talk('No namespaces yet. Next: clef set database/development DB_URL');
+  await terminal.data(
+    columns(cells.map(({ cell: name, keys }) => [name, keys === undefined ? 'missing' : `${keys} keys`])),
+  );
+  return 0;
+}

@@ -1,0 +1,35 @@
+// The process: the only catch and the only exit.
+import type { CommandContext } from './command.ts';
+import { execFailure, failsAsExec, type GlobalOptions, runProgram } from './program.ts';
+import { errorLines, renderError } from './render-error.ts';
+import { processTerminal, processWorld, type Terminal } from './terminal.ts';
+import { version } from './version.ts';
+
+async function main(commandLine: readonly string[], terminal: Terminal): Promise<number> {
+  // Known before parsing, so that an error of the parser itself is shown as it was asked for.
+  const ownWords = commandLine.includes('--') ? commandLine.slice(0, commandLine.indexOf('--')) : commandLine;
+  const json = ownWords.includes('--json');
+  const debug = ownWords.includes('--debug');
+  try {
+    return await runProgram(commandLine, (globals) => contextOf(globals, terminal));
+  } catch (error) {
+    const rendered = renderError(error);
+    if (json) process.stderr.write(`${JSON.stringify({ error: rendered.body })}\n`);
+    else for (const line of errorLines(rendered, debug)) terminal.talk(line);
+    return failsAsExec(ownWords) && rendered.exitCode !== 126 && rendered.exitCode !== 127
+      ? execFailure
+      : rendered.exitCode;
+  }
+}
+
+function contextOf(globals: GlobalOptions, terminal: Terminal): CommandContext {
+  return {
+    world: processWorld(terminal),
+    terminal,
+    json: globals.json,
+    directory: globals.directory,
+    version,
+  };
+}
+
+process.exit(await main(process.argv.slice(2), processTerminal()));

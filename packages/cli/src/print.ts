@@ -1,0 +1,26 @@
+// The two shapes of data on stdout: JSON for programs, aligned columns for people.
+import { escapeControl } from '@clef/strict';
+import type { Terminal } from './terminal.ts';
+
+/** Prints one JSON document and returns success. */
+export async function printJson(terminal: Terminal, value: unknown): Promise<number> {
+  await terminal.data(`${JSON.stringify(value, undefined, 2)}\n`);
+  return 0;
+}
+
+/** Rows as aligned columns, control characters escaped. Empty rows print nothing. */
+export function columns(rows: readonly (readonly string[])[]): string {
+  const shown = rows.map((row) => row.map((cell) => escapeControl(cell)));
+  const widths = (shown[0] ?? []).map((_, index) =>
+    Math.max(...shown.map((row) => (row[index] ?? '').length)),
+  );
+  return shown
+    .map((row) =>
+      row
+        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .map((line) => `${line}\n`)
+    .join('');
+}

@@ -1,0 +1,261 @@
+// Changing cells: every write of a cell goes through here. Recipients come from the manifest and never from the file; what
+// was written is read back and checked to be ciphertext before it is committed.
+import {
+  addRecipients,
+  editSopsFile,
+  encryptTree,
+  formatSopsFile,
+  mappingOf,
+  recipientName,
+  type SopsFile,
+  stringLeaf,
+} from '@clef/sops';
+import { ClefError } from '../errors.ts';
+import { fromGroundError } from '../from-ground-error.ts';
+import { gitUserName } from '../git/git.ts';
+import { ownRecipients } from '../keys/age-keys.ts';
+import { sopsCloudKeys } from '../keys/cloud-keys.ts';
+import { addNamespace } from '../manifest/edit.ts';
+import type { CellName, Manifest } from '../manifest/manifest.ts';
+import { checkName, findEnvironment, nameFault, nearMiss, parseCellName, slug } from '../manifest/names.ts';
+import { manifestName, openRepository, type Repository } from '../repository.ts';
+import { type FileChange, withRepositoryLock } from '../transaction/commit-files.ts';
+import { type Cell, cellOf } from './cell.ts';
+import { checkProfile } from './profile.ts';
+import {
+  openSealedCell,
+  readSealedCell,
+  readSidecar,
+  refuseDifferentRecipients,
+  requireSealedCell,
+  type SealedCell,
+  unlock,
+} from './read.ts';
+import { formatSidecar, recordChanges } from './sidecar.ts';
+import { fromSopsError } from './sops-errors.ts';
+import { manifestRecipients } from './sops-recipients.ts';
+
+/** Asks a person; false where nobody can be asked. */
+export type Confirm = (question: string) => Promise<boolean>;
+
+/** Keys to set and to delete; both may be empty. */
+export type CellEdit = { readonly set: ReadonlyMap<string, string>; readonly delete: readonly string[] };
+
+export type CellChange = {
+  /** Create the namespace although its name is close to an existing one. */
+  readonly createNamespace: boolean;
+  /** The cell must be there already. */
+  readonly mustExist?: boolean;
+  readonly confirm: Confirm;
+  /** Called when every check has passed and before the lock is taken: a person may take long to type a value. */
+  readonly edit: () => Promise<PlanEdit>;
+};
+
+/** What to change, given the keys that the cell has; called under the lock. */
+export type PlanEdit = (cell: Cell, keys: readonly string[]) => CellEdit;
+
+export type ChangedCell = {
+  /** NAMESPACE/ENVIRONMENT. */
+  readonly cell: string;
+  readonly change: 'created' | 'updated' | 'unchanged';
+};
+
+/**
+ * Changes the values of a cell in one transaction over the cell, its sidecar and, where its namespace is new, clef.yaml.
+ * Unchanged values keep their ciphertext.
+ * @throws {ClefError} `unknown_environment`, `unknown_namespace` for a near miss, `protected`, `recipients_differ`,
+ * `no_recipients`, `missing_cell`, `lock_held`, `changed_meanwhile`, `io`, and what opening the cell can give.
+ */
+export async function changeCell(
+  repository: Repository,
+  target: string,
+  change: CellChange,
+): Promise<ChangedCell> {
+  const { cell } = await readForChange(repository, target, change);
+  await askIfProtected([cell], change.confirm, `Change ${cell.label}`);
+  const planEdit = await change.edit();
+  const { root, world } = repository;
+  const lock = { purpose: `change ${cell.label}`, now: world.now, randomBytes: world.randomBytes };
+  return withRepositoryLock(root, lock, async ({ commit }) => {
+    // Read again: another process may have written between our first look and the lock.
+    const current = await openRepository(world, root);
+    const { sealed, newNamespace } = await readForChange(current, target, change);
+    const edit = planEdit(cell, sealed?.keys ?? []);
+    const file =
+      sealed === undefined ? await createFile(current, cell, edit) : await editFile(current, sealed, edit);
+    if (file === 'unchanged') return { cell: cell.label, change: 'unchanged' };
+    await commit([
+      ...(newNamespace === undefined ? [] : [planNamespace(current, newNamespace)]),
+      await planSidecar(current, cell, edit),
+      { path: cell.path, before: sealed?.bytes, after: checkedBytes(cell, file) },
+    ]);
+    if (newNamespace !== undefined) {
+      world.notify({ level: 'note', message: `Created the namespace "${newNamespace}" in ${manifestName}` });
+    }
+    return { cell: cell.label, change: sealed === undefined ? 'created' : 'updated' };
+  });
+}
+
+type Target = {
+  readonly cell: Cell;
+  readonly sealed: SealedCell | undefined;
+  /** The namespace that the change creates. */
+  readonly newNamespace: string | undefined;
+};
+
+/** The cell as it stands, after every check that needs neither a key nor a value. */
+async function readForChange(repository: Repository, target: string, change: CellChange): Promise<Target> {
+  const name = parseCellName(target);
+  const environment = findEnvironment(repository.manifest, name.environment);
+  const newNamespace = namespaceToCreate(repository.manifest, name, change);
+  const cell = cellOf(repository.manifest, name, environment);
+  const sealed = change.mustExist
+    ? await requireSealedCell(repository, cell)
+    : await readSealedCell(repository, cell);
+  if (sealed !== undefined) refuseDifferentRecipients(repository, sealed, 'change');
+  return { cell, sealed, newNamespace };
+}
+
+/**
+ * The change that wraps a cell's data key for those whom a new manifest adds; nobody is removed and no value changes.
+ * @param manifest - The manifest as it will be.
+ * @throws {ClefError} `recipients_differ` where the file does not fit the manifest as it is, and what unlocking can give.
+ */
+export async function planRecipients(
+  repository: Repository,
+  sealed: SealedCell,
+  manifest: Manifest,
+): Promise<FileChange> {
+  refuseDifferentRecipients(repository, sealed, 'let somebody into');
+  const { cell, file } = sealed;
+  const present = new Set(manifestRecipients(repository.manifest, cell).map(recipientName));
+  const added = manifestRecipients(manifest, cell).filter(
+    (recipient) => !present.has(recipientName(recipient)),
+  );
+  const dataKey = await unlock(repository, sealed);
+  const changed = await inSops(repository, cell, (context) => addRecipients(file, dataKey, added, context));
+  return { path: cell.path, before: sealed.bytes, after: checkedBytes(cell, changed) };
+}
+
+/**
+ * Asks before protected cells are changed.
+ * @throws {ClefError} `protected` where the answer is no or nobody can answer.
+ */
+export async function askIfProtected(cells: readonly Cell[], confirm: Confirm, what: string): Promise<void> {
+  const protectedCells = cells.filter((cell) => cell.isProtected).map((cell) => cell.label);
+  if (protectedCells.length === 0) return;
+  if (await confirm(`${what}? Protected: ${protectedCells.join(', ')}`)) return;
+  throw new ClefError({
+    code: 'protected',
+    message: `"${protectedCells[0]}" is protected, and the change was not confirmed`,
+    hint: 'pass --yes to confirm it',
+  });
+}
+
+/** The namespace that this change creates, or `undefined` where it exists. */
+function namespaceToCreate(manifest: Manifest, name: CellName, change: CellChange): string | undefined {
+  const existing = manifest.namespaces.map((namespace) => namespace.name);
+  if (existing.includes(name.namespace)) return undefined;
+  const near = nearMiss(name.namespace, existing);
+  if (change.mustExist || (near !== undefined && !change.createNamespace)) {
+    const suggestion = near === undefined ? '' : `. Did you mean "${near}/${name.environment}"?`;
+    throw new ClefError({
+      code: 'unknown_namespace',
+      message: `No namespace "${name.namespace}" in ${manifestName}${suggestion}`,
+      hint: change.mustExist
+        ? 'run "clef list" to see the cells'
+        : `use "${near}", or pass --create to make "${name.namespace}"`,
+    });
+  }
+  checkName(name.namespace, 'namespace');
+  return name.namespace;
+}
+
+function planNamespace(repository: Repository, name: string): FileChange {
+  const before = repository.manifestBytes;
+  const after = new TextEncoder().encode(addNamespace(new TextDecoder().decode(before), { name }));
+  return { path: manifestName, before, after };
+}
+
+async function planSidecar(repository: Repository, cell: Cell, edit: CellEdit): Promise<FileChange> {
+  const { sidecar, bytes } = await readSidecar(repository, cell);
+  const changes = { set: edit.set.keys(), deleted: edit.delete };
+  const after = recordChanges(sidecar, changes, await changedBy(repository), repository.world.now());
+  return { path: cell.sidecarPath, before: bytes, after: formatSidecar(after) };
+}
+
+/** The person of the manifest whose key is ours; else the name that git knows, for a job that writes through KMS. */
+async function changedBy({ world, manifest, root }: Repository): Promise<string> {
+  const own = await ownRecipients(world);
+  const person = manifest.recipients.find(({ keys }) => keys.some((key) => own.includes(key.text)))?.name;
+  if (person !== undefined) return person;
+  const names = [await gitUserName(world, root), world.userName].map((name) =>
+    name === undefined ? '' : slug(name),
+  );
+  return names.find((name) => nameFault(name) === undefined) ?? 'unknown';
+}
+
+async function createFile(repository: Repository, cell: Cell, edit: CellEdit): Promise<SopsFile> {
+  const recipients = manifestRecipients(repository.manifest, cell);
+  if (recipients.length === 0) {
+    throw new ClefError({
+      code: 'no_recipients',
+      message: `Nobody could read "${cell.label}": no rule of ${manifestName} grants it`,
+      hint: `add a rule to "access", or "encrypt_to" to the environment "${cell.environment}"`,
+    });
+  }
+  const tree = {
+    documents: [mappingOf([...edit.set].map(([key, value]) => [key, stringLeaf(value)] as const))],
+  };
+  return inSops(repository, cell, (context) => encryptTree(tree, { ...context, format: 'yaml', recipients }));
+}
+
+async function editFile(
+  repository: Repository,
+  sealed: SealedCell,
+  edit: CellEdit,
+): Promise<SopsFile | 'unchanged'> {
+  const { dataKey, values, file, cell } = await openSealedCell(repository, sealed);
+  const changed = [...edit.set].filter(([key, value]) => values.get(key) !== value);
+  if (changed.length === 0 && edit.delete.length === 0) return 'unchanged';
+  return inSops(repository, cell, async (context) =>
+    editSopsFile(
+      file,
+      dataKey,
+      [
+        ...changed.map(([key, value]) => ({ op: 'set', path: [key], value: stringLeaf(value) }) as const),
+        ...edit.delete.map((key) => ({ op: 'delete', path: [key] }) as const),
+      ],
+      context,
+    ),
+  );
+}
+
+async function inSops<T>(
+  { world }: Repository,
+  cell: Cell,
+  act: (context: {
+    readonly keyring: { readonly kms: ReturnType<typeof sopsCloudKeys> };
+    readonly now: number;
+    readonly randomBytes: (length: number) => Uint8Array;
+  }) => Promise<T>,
+): Promise<T> {
+  try {
+    return await act({
+      keyring: { kms: sopsCloudKeys(world) },
+      now: world.now(),
+      randomBytes: world.randomBytes,
+    });
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'key_service') {
+      throw fromGroundError(error.cause, { action: `encrypt "${cell.label}"`, file: cell.path });
+    }
+    throw fromSopsError(error, cell);
+  }
+}
+
+/** The bytes of a new file, which sops has parsed again from them: every leaf is ciphertext (catalogue INV-06). */
+function checkedBytes(cell: Cell, file: SopsFile): Uint8Array {
+  checkProfile(cell, file);
+  return formatSopsFile(file);
+}

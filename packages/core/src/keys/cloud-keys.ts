@@ -1,0 +1,57 @@
+// The KMS as sops and pack see it: one connection per run, each distinct wrapped key asked for once.
+import { type KeyReference, type Kms, openKms, parseKeyReference } from '@clef/kms';
+import type { CloudKeys, CloudRecipient } from '@clef/sops';
+import type { World } from '../world.ts';
+
+const opened = new WeakMap<World, Kms>();
+
+/** The KMS of this world; the cloud's SDK is loaded with the first call. */
+export function openCloudKeys(world: World): Kms {
+  const existing = opened.get(world);
+  if (existing !== undefined) return existing;
+  const kms = shareUnwraps(
+    openKms({
+      environment: world.environment,
+      notify: (message) => world.notify({ level: 'warning', message }),
+    }),
+  );
+  opened.set(world, kms);
+  return kms;
+}
+
+/** The same for the stanzas of SOPS files. */
+export function sopsCloudKeys(world: World): CloudKeys {
+  return {
+    wrap: (recipient, secret) =>
+      openCloudKeys(world).wrap(referenceOf(recipient), secret, contextOf(recipient)),
+    unwrap: (recipient, wrapped) =>
+      openCloudKeys(world).unwrap(referenceOf(recipient), wrapped, contextOf(recipient)),
+  };
+}
+
+function referenceOf(recipient: CloudRecipient): KeyReference {
+  return parseKeyReference(
+    recipient.type === 'kms' ? `awskms:///${recipient.arn}` : `gcpkms://${recipient.resourceId}`,
+  );
+}
+
+function contextOf(
+  recipient: CloudRecipient,
+): { readonly label: string; readonly entries: readonly (readonly [string, string])[] } | undefined {
+  const entries = recipient.type === 'kms' ? (recipient.context ?? []) : [];
+  return entries.length === 0 ? undefined : { label: '', entries };
+}
+
+/** One call for each (key, wrapped, context), also when several cells ask at once. */
+function shareUnwraps(kms: Kms): Kms {
+  const answers = new Map<string, Promise<Uint8Array>>();
+  return {
+    wrap: (key, plaintext, context) => kms.wrap(key, plaintext, context),
+    unwrap: (key, wrapped, context) => {
+      const question = JSON.stringify([key.text, Buffer.from(wrapped).toString('base64'), context?.entries]);
+      const answer = answers.get(question) ?? kms.unwrap(key, wrapped, context);
+      answers.set(question, answer);
+      return answer;
+    },
+  };
+}

@@ -1,0 +1,244 @@
+// A key as one line of text: the same forms in the manifest, in artifacts, in flags and in the agent's settings
+// (formats.md, "Key references"). One parser, one type; a private key in a public key's place is never echoed.
+import { createHash, createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
+import { decodeBase64, decodeBech32, StrictError } from '@clef/strict';
+import { KmsError } from './kms-error.ts';
+
+type Common = { readonly text: string };
+
+export type AwsKey = Common & {
+  readonly kind: 'awskms';
+  readonly arn: string;
+  readonly partition: string;
+  readonly region: string;
+  readonly account: string;
+  readonly keyId: string;
+};
+
+export type GcpKey = Common & {
+  readonly kind: 'gcpkms';
+  /** `projects/…/cryptoKeys/K`, without the version. */
+  readonly resource: string;
+  /** Only for signing. */
+  readonly version?: string;
+};
+
+export type AzureKey = Common & {
+  readonly kind: 'azurekms';
+  readonly vault: string;
+  readonly name: string;
+  readonly version: string;
+};
+export type VaultKey = Common & {
+  readonly kind: 'hashivault';
+  readonly mount: string;
+  readonly name: string;
+};
+export type PgpKey = Common & { readonly kind: 'pgp'; readonly fingerprint: string };
+/** A public key that signatures are verified with. */
+export type VerifyingKey = Common & { readonly kind: 'ed25519' | 'p256'; readonly spki: Uint8Array };
+export type AgeKey = Common & { readonly kind: 'age'; readonly hybrid: boolean };
+export type SshKey = Common & { readonly kind: 'ssh' };
+
+export type KmsKey = AwsKey | GcpKey | AzureKey | VaultKey;
+export type KeyReference = KmsKey | PgpKey | VerifyingKey | AgeKey | SshKey;
+
+const maxTextCharacters = 4096;
+const hybridRecipientBytes = 1216;
+
+type Form = { readonly prefix: string; readonly parse: (text: string) => KeyReference };
+
+const forms: readonly Form[] = [
+  { prefix: 'awskms://', parse: parseAws },
+  { prefix: 'gcpkms://', parse: parseGcp },
+  { prefix: 'azurekms://', parse: parseAzure },
+  { prefix: 'hashivault://', parse: parseVault },
+  { prefix: 'pgp:', parse: parsePgp },
+  { prefix: 'ed25519:', parse: (text) => parseVerifying(text, 'ed25519') },
+  { prefix: 'p256:', parse: (text) => parseVerifying(text, 'p256') },
+  { prefix: 'age1', parse: parseAge },
+  { prefix: 'ssh-', parse: parseSsh },
+];
+
+/**
+ * Parses a key reference.
+ * @throws {KmsError} `bad_reference` with what was found and wanted; `private_key` where a private key was given, which is
+ * described by its kind and never echoed; `unsupported` for a plugin recipient.
+ */
+export function parseKeyReference(text: string): KeyReference {
+  refusePrivateKey(text);
+  if (text.length > maxTextCharacters) throw bad(`has more than ${maxTextCharacters} characters`);
+  if (!/^[\x20-\x7e]*$/.test(text)) throw bad('has a character that no key has: it may only look like one');
+  if (text !== text.trim()) throw bad('has a blank at its edge');
+  const form = forms.find(({ prefix }) => text.startsWith(prefix));
+  if (form !== undefined) return form.parse(text);
+  const folded = forms.find(({ prefix }) => text.toLowerCase().startsWith(prefix));
+  if (folded !== undefined) throw bad('is not in lower case');
+  throw bad(`is of no known form: ${forms.map(({ prefix }) => prefix).join(', ')}`);
+}
+
+/** Whether a key is in a KMS, so that it can wrap and unwrap. */
+export function isKmsKey(key: KeyReference): key is KmsKey {
+  return (
+    key.kind === 'awskms' || key.kind === 'gcpkms' || key.kind === 'azurekms' || key.kind === 'hashivault'
+  );
+}
+
+/** A public key as a verifying key reference: `ed25519:` or `p256:` and the SPKI. */
+export function keyIdOf(key: VerifyingKey): string {
+  return createHash('sha256').update(key.spki).digest('hex');
+}
+
+function bad(why: string, options: { readonly cause?: unknown } = {}): KmsError {
+  return new KmsError('bad_reference', `The key ${why}`, options);
+}
+
+const privateKinds: readonly (readonly [pattern: RegExp, kind: string])[] = [
+  [/age-secret-key-/i, 'an age private key'],
+  [/age-plugin-/i, 'a private key of an age plugin'],
+  [/openssh private key/i, 'an SSH private key'],
+  [/private key/i, 'a private key in PEM'],
+];
+
+function refusePrivateKey(text: string): void {
+  const found = privateKinds.find(([pattern]) => pattern.test(text.slice(0, maxTextCharacters)));
+  if (found === undefined) return;
+  throw new KmsError('private_key', `This is ${found[1]} where a public key belongs; it has leaked`);
+}
+
+const awsArn =
+  /^arn:(aws|aws-cn|aws-us-gov|aws-iso|aws-iso-b|aws-iso-e|aws-iso-f|aws-eusc):([a-z0-9-]*):([^:]*):([^:]*):(.*)$/;
+
+function parseAws(text: string): AwsKey {
+  const prefix = 'awskms:///';
+  if (!text.startsWith(prefix)) throw bad('names an endpoint: write awskms:/// and the ARN, three slashes');
+  const arn = text.slice(prefix.length);
+  const [, partition = '', service, region = '', account = '', resource = ''] = awsArn.exec(arn) ?? [];
+  if (service === undefined) throw bad('is no ARN: wanted awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID');
+  if (service !== 'kms') throw bad(`is the ARN of the service "${service}", not of "kms"`);
+  if (!/^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$/.test(region))
+    throw bad('has no AWS region such as "eu-west-1" in its ARN');
+  if (!/^[0-9]{12}$/.test(account)) throw bad('has no account of 12 digits in its ARN');
+  if (resource.startsWith('alias/'))
+    throw bad('is an alias: an alias can be moved, so give the ARN of the key itself');
+  const [, keyId] =
+    /^key\/((?:mrk-)?[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.exec(resource) ?? [];
+  if (keyId === undefined) throw bad('does not end in key/ and the ID of a key');
+  return { kind: 'awskms', text, arn, partition, region, account, keyId };
+}
+
+const gcpResource =
+  /^projects\/[a-z0-9:.-]{1,64}\/locations\/[a-z0-9-]{1,64}\/keyRings\/[A-Za-z0-9_-]{1,63}\/cryptoKeys\/[A-Za-z0-9_-]{1,63}/;
+
+function parseGcp(text: string): GcpKey {
+  const path = text.slice('gcpkms://'.length);
+  const [resource] = gcpResource.exec(path) ?? [];
+  if (resource === undefined) throw bad('is not gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K');
+  const rest = path.slice(resource.length);
+  if (rest === '') return { kind: 'gcpkms', text, resource };
+  const [, version] = /^\/cryptoKeyVersions\/([1-9][0-9]{0,9})$/.exec(rest) ?? [];
+  if (version === undefined) throw bad('ends in something else than /cryptoKeyVersions/N');
+  return { kind: 'gcpkms', text, resource, version };
+}
+
+function parseAzure(text: string): AzureKey {
+  const pattern =
+    /^azurekms:\/\/([a-z][a-z0-9-]{1,22}[a-z0-9])\.vault\.azure\.net\/([A-Za-z0-9-]{1,127})\/([0-9a-f]{32})$/;
+  const [, vault, name, version] = pattern.exec(text) ?? [];
+  if (vault === undefined || name === undefined || version === undefined) {
+    throw bad('is not azurekms://NAME.vault.azure.net/KEY/VERSION');
+  }
+  return { kind: 'azurekms', text, vault, name, version };
+}
+
+function parseVault(text: string): VaultKey {
+  const [, mount, name] =
+    /^hashivault:\/\/([A-Za-z0-9_-]{1,64}(?:\/[A-Za-z0-9_-]{1,64}){0,7})\/([A-Za-z0-9_-]{1,64})$/.exec(
+      text,
+    ) ?? [];
+  if (mount === undefined || name === undefined)
+    throw bad('is not hashivault://MOUNT/KEY; the address comes from VAULT_ADDR');
+  return { kind: 'hashivault', text, mount, name };
+}
+
+function parsePgp(text: string): PgpKey {
+  const [, fingerprint] = /^pgp:([0-9A-F]{40}|[0-9a-f]{40})$/.exec(text) ?? [];
+  if (fingerprint === undefined) throw bad('is not pgp: and a fingerprint of 40 hexadecimal digits');
+  return { kind: 'pgp', text, fingerprint };
+}
+
+function parseVerifying(text: string, kind: 'ed25519' | 'p256'): VerifyingKey {
+  const spki = decode(text.slice(kind.length + 1), kind);
+  const key = publicKeyOf(spki, kind);
+  const isRight =
+    kind === 'ed25519'
+      ? key.asymmetricKeyType === 'ed25519'
+      : key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1';
+  if (!isRight) throw bad(`is no public key of the kind ${kind}`);
+  // Another encoding of the same key would be another key ID.
+  if (!Buffer.from(spki).equals(key.export({ type: 'spki', format: 'der' })))
+    throw bad('has bytes after or beside the public key');
+  return { kind, text, spki };
+}
+
+function decode(base64: string, kind: string): Uint8Array {
+  try {
+    return decodeBase64(base64);
+  } catch (cause) {
+    if (!(cause instanceof StrictError)) throw cause;
+    throw bad(`is not ${kind}: and the base64 of its SPKI`, { cause });
+  }
+}
+
+function publicKeyOf(spki: Uint8Array, kind: string): KeyObject {
+  try {
+    return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+  } catch {
+    // OpenSSL's message says nothing that helps, and the bytes may be of anything.
+    throw bad(`is not ${kind}: and the base64 of its SPKI`);
+  }
+}
+
+function parseAge(text: string): AgeKey {
+  if (/^age1[^1]+1/.test(text) && !text.startsWith('age1pq1')) {
+    throw new KmsError('unsupported', 'The key is of an age plugin, which Clef does not run', {
+      key: text.slice(0, 32),
+    });
+  }
+  const decoded = decodeBech32(text);
+  if (decoded === undefined || text !== text.toLowerCase())
+    throw bad('is not a whole age public key: its checksum does not fit');
+  if (decoded.prefix === 'age1pq' && decoded.bytes.length === hybridRecipientBytes)
+    return { kind: 'age', text, hybrid: true };
+  if (decoded.prefix !== 'age' || decoded.bytes.length !== 32) throw bad('is not an age public key');
+  if (hasLowOrder(decoded.bytes))
+    throw bad('is a point that every private key shares: nobody should encrypt to it');
+  return { kind: 'age', text, hybrid: false };
+}
+
+// SPKI and PKCS #8 of X25519 are these prefixes followed by 32 bytes (RFC 8410).
+const x25519Spki = Buffer.from('302a300506032b656e032100', 'hex');
+const x25519Pkcs8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
+
+/** X25519 with a low-order point gives zeros whatever the private key, which OpenSSL refuses (catalogue INV-32). */
+function hasLowOrder(point: Uint8Array): boolean {
+  const publicKey = createPublicKey({ key: Buffer.concat([x25519Spki, point]), format: 'der', type: 'spki' });
+  const privateKey = createPrivateKey({
+    key: Buffer.concat([x25519Pkcs8, Buffer.alloc(32, 7)]),
+    format: 'der',
+    type: 'pkcs8',
+  });
+  try {
+    return diffieHellman({ privateKey, publicKey }).every((byte) => byte === 0);
+  } catch {
+    // The only refusal that OpenSSL has here.
+    return true;
+  }
+}
+
+function parseSsh(text: string): SshKey {
+  if (!/^ssh-(ed25519|rsa) AAAA[A-Za-z0-9+/]{16,2000}={0,2}( [\x21-\x7e ]{1,200})?$/.test(text)) {
+    throw bad('is not ssh-ed25519 or ssh-rsa, its base64, and a comment');
+  }
+  return { kind: 'ssh', text };
+}
