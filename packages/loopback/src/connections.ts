@@ -1,7 +1,7 @@
 // The open connections: how many requests each has made, which one has to go when there are too many, and which client
 // has stopped reading. Kept without a listener or a timer for each request.
 import type { ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 export type ConnectionLimits = {
   readonly maxConnections: number;
@@ -23,7 +23,7 @@ export type Connections = ReturnType<typeof trackConnections>;
 
 export function trackConnections(limits: ConnectionLimits) {
   /** In the order of their last request, or of their opening when they made none. */
-  const connections = new Map<Socket, Connection>();
+  const connections = new Map<Duplex, Connection>();
   let tick = 0;
   const timer = setInterval(() => {
     tick += 1;
@@ -35,7 +35,7 @@ export function trackConnections(limits: ConnectionLimits) {
 
   return {
     /** Returns false when there is no room: every other connection has a request in progress. */
-    open(socket: Socket): boolean {
+    open(socket: Duplex): boolean {
       if (connections.size >= limits.maxConnections && !evictOldest(connections)) return false;
       connections.set(socket, { requests: 0, pipelined: 0, reply: undefined, sinceTick: 0, isEnding: false });
       socket.once('close', () => connections.delete(socket));
@@ -43,7 +43,7 @@ export function trackConnections(limits: ConnectionLimits) {
     },
 
     /** Notes that a whole request has arrived. `ignore`: its connection is ending; `last`: end it with this reply. */
-    begin(socket: Socket, reply: ServerResponse): 'ignore' | 'last' | 'more' {
+    begin(socket: Duplex, reply: ServerResponse): 'ignore' | 'last' | 'more' {
       const connection = connections.get(socket);
       if (connection === undefined || connection.isEnding) return 'ignore';
       connection.pipelined = isBusy(connection) ? connection.pipelined + 1 : 0;
@@ -59,14 +59,14 @@ export function trackConnections(limits: ConnectionLimits) {
     },
 
     /** From now on, whatever else comes in on this connection is not looked at. False when that was so already. */
-    end(socket: Socket): boolean {
+    end(socket: Duplex): boolean {
       const connection = connections.get(socket);
       if (connection === undefined || connection.isEnding) return false;
       connection.isEnding = true;
       return true;
     },
 
-    isBusy(socket: Socket): boolean {
+    isBusy(socket: Duplex): boolean {
       const connection = connections.get(socket);
       return connection !== undefined && isBusy(connection);
     },
@@ -93,7 +93,7 @@ function isBusy(connection: Connection): boolean {
  * Slow and silent clients are always the oldest without a request. Refusing newcomers instead would let a few hundred
  * of them lock every honest client out.
  */
-function evictOldest(connections: Map<Socket, Connection>): boolean {
+function evictOldest(connections: Map<Duplex, Connection>): boolean {
   for (const [socket, connection] of connections) {
     if (isBusy(connection)) continue;
     connections.delete(socket);

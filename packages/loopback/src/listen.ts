@@ -27,7 +27,13 @@ export async function bindServer(server: Server, address: ListenAddress): Promis
   return { port, url: `http://127.0.0.1:${port}`, hosts: [`127.0.0.1:${port}`] };
 }
 
+/** The size of sun_path without its NUL. libuv cuts a longer path silently and binds the rest. */
+const longestSocketPath = process.platform === 'linux' ? 107 : 103;
+
 async function bindSocket(server: Server, path: string, mode: number): Promise<Bound> {
+  if (Buffer.byteLength(path) > longestSocketPath) {
+    throw new LoopbackError('address', `The path of the socket is longer than ${longestSocketPath} bytes`);
+  }
   try {
     await ensurePrivateDirectory(dirname(path));
   } catch (cause) {

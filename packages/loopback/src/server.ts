@@ -1,9 +1,15 @@
 // The server: binds to this machine only, passes every request through the gate, and hands what is left to its owner.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionLimits, type Connections, trackConnections } from './connections.ts';
-import { type Admission, type GatePolicy, judgeRequest, type RefusalCode, refusalReplies } from './gate.ts';
+import {
+  type Admission,
+  type GatePolicy,
+  judgeRequest,
+  type RefusalCode,
+  type RequestHead,
+  refusalReplies,
+} from './gate.ts';
 import { bindServer, type ListenAddress } from './listen.ts';
 import { formatReply, type Reply, sendReply } from './respond.ts';
 import { bearerCheck } from './token.ts';
@@ -101,7 +107,9 @@ export async function startLoopbackServer(options: LoopbackOptions): Promise<Loo
   server.maxHeadersCount = 0; // beyond its count Node drops headers silently; the gate counts and refuses
   try {
     const bound = await bindServer(server, options.listen);
-    attach(server, connections, options, limits, hostLiterals(bound.hosts, bound.port, options.hosts ?? []));
+    const hosts = hostLiterals(bound.hosts, bound.port, options.hosts ?? []);
+    const refusals = refusalReplies(options.methods);
+    attach({ server, connections, policy: policyOf(options, limits, hosts), options, refusals });
     return {
       port: bound.port,
       url: bound.url,
@@ -109,22 +117,13 @@ export async function startLoopbackServer(options: LoopbackOptions): Promise<Loo
     };
   } catch (cause) {
     connections.stop();
+    server.close();
     throw cause;
   }
 }
 
-function hostLiterals(own: readonly string[], port: number, further: readonly string[]): ReadonlySet<string> {
-  return new Set([...own, ...further.map((host) => (host.includes(':') ? host : `${host}:${port}`))]);
-}
-
-function attach(
-  server: Server,
-  connections: Connections,
-  options: LoopbackOptions,
-  limits: LoopbackLimits,
-  hosts: ReadonlySet<string>,
-): void {
-  const policy: GatePolicy = {
+function policyOf(options: LoopbackOptions, limits: LoopbackLimits, hosts: ReadonlySet<string>): GatePolicy {
+  return {
     hosts,
     methods: new Set(options.methods),
     publicPaths: new Set(options.publicPaths),
@@ -134,90 +133,112 @@ function attach(
     maxTargetBytes: limits.maxTargetBytes,
     ...(options.token === undefined ? {} : { isAuthorized: bearerCheck(options.token) }),
   };
-  const refusals = refusalReplies(options.methods);
-  const replyTo = (code: RefusalCode): Reply => {
-    options.onRefusal?.(code);
-    return refusals.get(code) ?? { status: 500 };
-  };
-  const refuseSocket = (socket: Duplex, code: RefusalCode): void => {
-    if (socket.writable) socket.end(formatReply(replyTo(code)), () => socket.destroy());
-    else socket.destroy();
-  };
+}
 
-  const onRequest = (message: IncomingMessage, response: ServerResponse): void => {
-    const verdict = judgeRequest(
-      {
-        method: message.method ?? '',
-        target: message.url ?? '',
-        httpVersionMajor: message.httpVersionMajor,
-        rawHeaders: message.rawHeaders,
-      },
-      policy,
-    );
-    if (typeof verdict === 'string') refuse(message, response, verdict);
-    else if (verdict.hasBody) readBody(message, response, verdict);
-    else answer(message, response, verdict, noBytes);
-  };
+function hostLiterals(own: readonly string[], port: number, further: readonly string[]): ReadonlySet<string> {
+  return new Set([...own, ...further.map((host) => (host.includes(':') ? host : `${host}:${port}`))]);
+}
 
-  const refuse = (message: IncomingMessage, response: ServerResponse, code: RefusalCode): void => {
-    if (connections.begin(message.socket, response) === 'ignore') return;
-    connections.end(message.socket);
-    sendReply(response, replyTo(code), true);
-  };
+/** One server's parts, so that each step of a request is a function of its own. */
+type Desk = {
+  readonly server: Server;
+  readonly connections: Connections;
+  readonly policy: GatePolicy;
+  readonly options: LoopbackOptions;
+  readonly refusals: ReadonlyMap<RefusalCode, Reply>;
+};
 
-  const readBody = (message: IncomingMessage, response: ServerResponse, admission: Admission): void => {
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    message.on('data', (chunk: Uint8Array) => {
-      length += chunk.length;
-      if (length <= options.maxBodyBytes) chunks.push(chunk);
-      else refuse(message, response, 'body_too_large');
-    });
-    message.on('end', () => {
-      if (length <= options.maxBodyBytes) answer(message, response, admission, Buffer.concat(chunks));
-    });
-    // A client that breaks off in the middle has no request: there is nobody to answer.
-    message.on('error', () => message.socket.destroy());
-  };
-
-  const answer = (
-    message: IncomingMessage,
-    response: ServerResponse,
-    admission: Admission,
-    body: Uint8Array,
-  ): void => {
-    const turn = connections.begin(message.socket, response);
-    if (turn === 'ignore') return;
-    const isLast = turn === 'last' || !server.listening;
-    const fail = (cause: unknown): void => {
-      options.onFault?.(cause);
-      if (!response.headersSent) sendReply(response, replyTo('internal'), isLast);
-      else message.socket.destroy();
-    };
-    try {
-      const reply = options.respond(new AdmittedRequest(message, admission, body));
-      if (reply instanceof Promise)
-        reply.then((late) => sendReply(response, late, isLast || !server.listening)).catch(fail);
-      else sendReply(response, reply, isLast);
-    } catch (cause) {
-      fail(cause);
-    }
-  };
-
+function attach(desk: Desk): void {
+  const { server, connections } = desk;
+  const onRequest = (message: IncomingMessage, response: ServerResponse): void =>
+    receive(desk, message, response);
   server.on('request', onRequest);
   // Node would answer these two by itself; the gate refuses them by their header.
   server.on('checkContinue', onRequest);
   server.on('checkExpectation', onRequest);
-  server.on('connect', (_message, socket) => refuseSocket(socket, 'method_not_allowed'));
+  server.on('connect', (_message, socket) => refuseSocket(desk, socket, 'method_not_allowed'));
   server.on('connection', (socket) => {
-    if (!connections.open(socket)) refuseSocket(socket, 'overloaded');
+    if (!connections.open(socket)) refuseSocket(desk, socket, 'overloaded');
   });
-  server.on('clientError', (cause: NodeJS.ErrnoException, socket: Duplex) => {
-    const tcp = socket as Socket;
+  server.on('clientError', (cause: NodeJS.ErrnoException, socket) => {
     // In the middle of a reply nothing else may be written: the client would take it for a part of that.
-    if (connections.isBusy(tcp) || !connections.end(tcp)) socket.destroy();
-    else refuseSocket(socket, refusalOf(cause.code));
+    if (connections.isBusy(socket) || !connections.end(socket)) socket.destroy();
+    else refuseSocket(desk, socket, refusalOf(cause.code));
   });
+}
+
+function receive(desk: Desk, message: IncomingMessage, response: ServerResponse): void {
+  const head: RequestHead = {
+    method: message.method ?? '',
+    target: message.url ?? '',
+    httpVersionMajor: message.httpVersionMajor,
+    rawHeaders: message.rawHeaders,
+  };
+  const verdict = judgeRequest(head, desk.policy);
+  if (typeof verdict === 'string') refuse(desk, message, response, verdict);
+  else if (verdict.hasBody) receiveBody(desk, message, response, verdict);
+  else answer(desk, message, response, verdict, noBytes);
+}
+
+function receiveBody(
+  desk: Desk,
+  message: IncomingMessage,
+  response: ServerResponse,
+  admission: Admission,
+): void {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  message.on('data', (chunk: Uint8Array) => {
+    length += chunk.length;
+    if (length <= desk.policy.maxBodyBytes) chunks.push(chunk);
+    else refuse(desk, message, response, 'body_too_large');
+  });
+  message.on('end', () => {
+    if (length <= desk.policy.maxBodyBytes) answer(desk, message, response, admission, Buffer.concat(chunks));
+  });
+  // A client that breaks off in the middle has no request: there is nobody to answer.
+  message.on('error', () => message.socket.destroy());
+}
+
+function answer(
+  desk: Desk,
+  message: IncomingMessage,
+  response: ServerResponse,
+  admission: Admission,
+  body: Uint8Array,
+): void {
+  const turn = desk.connections.begin(message.socket, response);
+  if (turn === 'ignore') return;
+  const send = (reply: Reply): void => sendReply(response, reply, turn === 'last' || !desk.server.listening);
+  const fail = (cause: unknown): void => {
+    desk.options.onFault?.(cause);
+    if (response.headersSent) message.socket.destroy();
+    else send(replyTo(desk, 'internal'));
+  };
+  try {
+    const reply = desk.options.respond(new AdmittedRequest(message, admission, body));
+    if (reply instanceof Promise) reply.then(send).catch(fail);
+    else send(reply);
+  } catch (cause) {
+    fail(cause);
+  }
+}
+
+function refuse(desk: Desk, message: IncomingMessage, response: ServerResponse, code: RefusalCode): void {
+  if (desk.connections.begin(message.socket, response) === 'ignore') return;
+  desk.connections.end(message.socket);
+  sendReply(response, replyTo(desk, code), true);
+}
+
+/** For what never became a request. */
+function refuseSocket(desk: Desk, socket: Duplex, code: RefusalCode): void {
+  if (socket.writable) socket.end(formatReply(replyTo(desk, code)), () => socket.destroy());
+  else socket.destroy();
+}
+
+function replyTo(desk: Desk, code: RefusalCode): Reply {
+  desk.options.onRefusal?.(code);
+  return desk.refusals.get(code) ?? { status: 500 };
 }
 
 function refusalOf(errno: string | undefined): RefusalCode {
