@@ -1,0 +1,56 @@
+// What the agent may know of the machine and the process it runs in. Tests make their own; below this nobody reads the
+// environment, the clock or the source of randomness.
+import { randomBytes } from 'node:crypto';
+import { uptime } from 'node:os';
+import { type Kms, openKms } from '@clef/kms';
+
+/** The machine and the process as an argument. */
+export type AgentWorld = {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The options that Node itself was started with. */
+  readonly nodeOptions: readonly string[];
+  readonly processId: number;
+  /** Undefined where the platform has no such thing. */
+  readonly userId: number | undefined;
+  /** Whether a person reads the log. */
+  readonly isTerminal: boolean;
+  /** Milliseconds since the epoch: for the dates of artifacts only. */
+  readonly now: () => number;
+  /** Milliseconds that only go forward and count the time asleep: for every duration. */
+  readonly elapsed: () => number;
+  /** Runs `task` once after a delay, unless the function that is returned is called before. */
+  readonly after: (delayMilliseconds: number, task: () => void) => () => void;
+  readonly randomBytes: (length: number) => Uint8Array;
+  readonly openKms: () => Kms;
+  /** Standard output: `--help` and `--version` only. */
+  readonly print: (text: string) => void;
+  /** Standard error: the log. */
+  readonly talk: (text: string) => void;
+  /** Calls `task` on each such signal, instead of what Node would do. Returns what undoes it. */
+  readonly onSignal: (signal: NodeJS.Signals, task: () => void) => () => void;
+};
+
+/** The world of a real process. The clock is named by the caller, which alone may read it. */
+export function processWorld(process: NodeJS.Process, now: () => number): AgentWorld {
+  return {
+    environment: process.env,
+    nodeOptions: process.execArgv,
+    processId: process.pid,
+    userId: process.getuid?.(),
+    isTerminal: process.stderr.isTTY === true,
+    now,
+    elapsed: () => uptime() * 1_000,
+    after: (delayMilliseconds, task) => {
+      const timer = setTimeout(task, delayMilliseconds);
+      return () => clearTimeout(timer);
+    },
+    randomBytes: (length) => randomBytes(length),
+    openKms: () => openKms({ environment: process.env }),
+    print: (text) => void process.stdout.write(text),
+    talk: (text) => void process.stderr.write(text),
+    onSignal: (signal, task) => {
+      process.on(signal, task);
+      return () => void process.off(signal, task);
+    },
+  };
+}
