@@ -18,7 +18,7 @@ export function spliceEntry(yaml: StrictYaml, path: FieldPath, entry: YamlValue)
   if (isSeq(list) && list.items.length > 0) {
     return list.flow === true ? addToFlowList(splice, list, entry) : addToBlockList(splice, list, entry);
   }
-  return fillEmptyList(splice, pair, list as Node | null, entry);
+  return fillEmptyList(splice, pair, list as Node, entry);
 }
 
 type Splice = { readonly text: string; readonly newline: string };
@@ -39,12 +39,12 @@ function addToFlowList({ text }: Splice, list: YAMLSeq, entry: YamlValue): strin
   return `${text.slice(0, end)}, ${flowForm(entry)}${text.slice(end)}`;
 }
 
-/** `key: []`, `key: null` or `key:` becomes a block list; a comment on the line stays. */
-function fillEmptyList(splice: Splice, pair: Pair, list: Node | null, entry: YamlValue): string {
+/** `key: []` becomes a block list; a comment on the line stays. */
+function fillEmptyList(splice: Splice, pair: Pair, list: Node, entry: YamlValue): string {
   const key = pair.key as Node;
   const lineStart = splice.text.lastIndexOf('\n', (key.range?.[0] ?? 0) - 1) + 1;
   const indent = ' '.repeat((key.range?.[0] ?? 0) - lineStart + 2);
-  const [start, end] = list?.range ?? [0, 0];
+  const [start, end] = list.range ?? [0, 0];
   const rest = splice.text.slice(end, endOfLine(splice.text, end)).trimEnd();
   const kept = {
     ...splice,
