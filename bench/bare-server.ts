@@ -1,0 +1,26 @@
+// What the agent is measured against: a plain node:http server that checks a bearer token and sends the same bytes and the
+// same headers. node bench/bare-server.ts TOKEN, with the answer as JSON { headers, body } on standard input.
+import { timingSafeEqual } from 'node:crypto';
+import { createServer } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+
+const [token = ''] = process.argv.slice(2);
+const { headers, body } = JSON.parse((await buffer(process.stdin)).toString('utf8')) as {
+  readonly headers: Record<string, string>;
+  readonly body: string;
+};
+const wanted = Buffer.from(`Bearer ${token}`);
+const bytes = Buffer.from(body);
+
+const server = createServer((request, response) => {
+  const given = Buffer.from(request.headers.authorization ?? '');
+  if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) {
+    response.writeHead(401).end();
+    return;
+  }
+  response.writeHead(200, { ...headers, 'content-length': bytes.length });
+  response.end(bytes);
+});
+server.listen(0, '127.0.0.1', () => {
+  process.stdout.write(`listening ${(server.address() as { port: number }).port}\n`);
+});

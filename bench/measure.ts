@@ -1,0 +1,49 @@
+// Times whole processes fairly: the contestants take turns, so that a machine whose speed drifts slows all of them alike.
+import { runChild } from '@clef/host';
+
+export type Contestant = {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly input?: Uint8Array;
+};
+
+/** Milliseconds per run of each contestant, in the order of the rounds. */
+export async function race(contestants: readonly Contestant[], rounds: number): Promise<ReadonlyMap<string, readonly number[]>> {
+  const times = new Map(contestants.map(({ name }) => [name, [] as number[]]));
+  for (let round = -1; round < rounds; round += 1) {
+    for (const contestant of contestants) {
+      const milliseconds = await timeOnce(contestant);
+      // The first round fills caches and is not counted.
+      if (round >= 0) times.get(contestant.name)?.push(milliseconds);
+    }
+  }
+  return times;
+}
+
+async function timeOnce({ name, input, ...request }: Contestant): Promise<number> {
+  const start = performance.now();
+  const { exitCode, stderr } = await runChild({ ...request, stdio: 'capture', ...(input && { input }) });
+  const milliseconds = performance.now() - start;
+  if (exitCode !== 0) throw new Error(`${name} ended with ${exitCode}: ${new TextDecoder().decode(stderr).slice(0, 400)}`);
+  return milliseconds;
+}
+
+/** The middle value. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? (sorted[middle] as number) : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+}
+
+/** The median of what one contestant takes beyond another, round by round. */
+export function medianOver(values: readonly number[], base: readonly number[]): number {
+  return median(values.map((value, round) => value - (base[round] as number)));
+}
+
+/** The median of one contestant's time as a part of another's, round by round. */
+export function medianRatio(values: readonly number[], base: readonly number[]): number {
+  return median(values.map((value, round) => value / (base[round] as number)));
+}
