@@ -313,9 +313,9 @@ describe('replies', () => {
       let isFirst = true;
       const server = await serverWith({
         respond: () => {
-          const reply = isFirst ? respond() : json(200, 'fine');
+          const wasFirst = isFirst;
           isFirst = false;
-          return reply;
+          return wasFirst ? respond() : json(200, 'fine');
         },
       });
       const answer = await exchange(server.port, request(server.port) + request(server.port), {
@@ -397,29 +397,25 @@ describe('connections', () => {
     expect(ports.size).toBe(2);
   });
 
-  it.each([
-    ['connects and says nothing', ''],
-    ['sends half a header and stops', 'GET /v1/secrets HTTP/1.1\r\nHost: 127'],
-    ['sends all headers but the last empty line', 'GET /v1/secrets HTTP/1.1\r\nHost: 127.0.0.1\r\n'],
-  ])('F22: a client that %s gets 408 within 5 s', async (_title, bytes) => {
+  // Together, because each takes four seconds.
+  it('F22: 408 within 5 s for a client that says nothing, stops in the middle of its headers, or sends a byte a second', async () => {
     const server = await serverWith();
+    const whole = request(server.port);
     const started = performance.now();
-    const answer = await endOf(await open(server.port), bytes);
-    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
-    expect(performance.now() - started).toBeLessThan(5_000);
-    expect(server.calls).toEqual([]);
-  });
-
-  it('F22: a client that sends a byte a second gets 408 within 5 s', async () => {
-    const server = await serverWith();
-    const socket = await open(server.port);
-    const started = performance.now();
-    const letters = [...request(server.port)];
-    const timer = setInterval(() => socket.write(letters.shift() ?? 'x'), 1_000);
-    const answer = await endOf(socket, letters.shift() ?? '');
+    const dribble = await open(server.port);
+    const letters = [...whole];
+    const timer = setInterval(() => dribble.write(letters.shift() ?? 'x'), 1_000);
+    const answers = await Promise.all([
+      endOf(await open(server.port), ''),
+      endOf(await open(server.port), 'G'),
+      endOf(await open(server.port), whole.slice(0, 40)),
+      endOf(await open(server.port), whole.slice(0, -2)),
+      endOf(dribble, letters.shift() ?? ''),
+    ]);
     clearInterval(timer);
-    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
-    expect(performance.now() - started).toBeLessThan(5_500);
+    expect(performance.now() - started).toBeLessThan(5_000);
+    for (const answer of answers) expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(server.calls).toEqual([]);
   });
 
   it('F22: a body that does not come gets 408', async () => {
