@@ -209,12 +209,15 @@ export function recipientsOf(file: SopsFile): readonly Recipient[] {
 }
 
 function fileFrom(format: Format, bytes: Uint8Array, limits: Partial<Limits> = {}): SopsFile {
-  const parsed = format.parse(bytes, { ...defaultLimits, ...limits });
+  return fileOf(format, format.parse(bytes, { ...defaultLimits, ...limits }));
+}
+
+function fileOf(format: Format, parsed: ParsedText): SopsFile {
   if (parsed.metadata === undefined) {
     throw new SopsError('no_metadata', 'The file has no sops block: it is not encrypted, or not with SOPS');
   }
   const metadata = parseMetadata(parsed.metadata, { typed: format.typedMetadata });
-  const { tree, features } = parsed;
+  const { tree, features, bytes } = parsed;
   return { format: format.name, tree, metadata, features, bytes, parsed };
 }
 
@@ -257,12 +260,12 @@ function writeOver(
   const block = change.block ?? file.metadata.block;
   const sealed = seal(change.edited, dataKey, { block, rule, macOnlyEncrypted, kept: change.kept }, sources);
   const format = formatNamed(file.format);
-  return fileFrom(format, format.rewrite(file.parsed, sealed.tree, sealed.block));
+  return fileOf(format, format.rewrite(file.parsed, sealed.tree, sealed.block));
 }
 
 function rewriteBlock(file: SopsFile, block: Mapping): SopsFile {
   const format = formatNamed(file.format);
-  return fileFrom(format, format.rewrite(file.parsed, file.tree, block));
+  return fileOf(format, format.rewrite(file.parsed, file.tree, block));
 }
 
 function onlyGroup(metadata: Metadata): Metadata['keyGroups'][number] {

@@ -86,13 +86,13 @@ function typed(type: string, bytes: Uint8Array, leaf: Leaf, place: Place): Leaf 
 // Comments are outside the MAC and may have been moved: the places around are tried, and what fits none stays sealed.
 function openComment(comment: Comment, place: Place, key: DataKey): Comment {
   const value = parseEncryptedValue(comment.text);
-  if (value === undefined) return comment;
+  if (value === undefined) return { ...comment, verbatim: true };
   for (const aad of aadsAround(place)) {
     const bytes = openValue(key, value, aad);
     const text = bytes === undefined ? undefined : textOrUndefined(bytes);
     if (text !== undefined) return { ...comment, text };
   }
-  return { ...comment, sealed: true };
+  return { ...comment, verbatim: true };
 }
 
 function* aadsAround({ keys, aad }: Place): Generator<string> {
@@ -143,7 +143,7 @@ export function encryptWithKey(
       return stringLeaf(encrypt(leaf.type, leaf.bytes, place));
     },
     comment(comment, place) {
-      if (comment.sealed === true || comment.text === '' || !selector.comment(place, comment.text))
+      if (comment.verbatim === true || comment.text === '' || !selector.comment(place, comment.text))
         return comment;
       const text = encrypt('comment', encoder.encode(comment.text), place);
       refuseUnreadable(options.rule, selector, place, text);

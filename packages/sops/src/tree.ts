@@ -27,8 +27,11 @@ export type Leaf = {
 export type Comment = {
   readonly kind: 'comment';
   readonly text: string;
-  /** Set on a comment of a decrypted tree whose ciphertext did not open: it stays as it is, also when written again. */
-  readonly sealed?: true;
+  /**
+   * Set on a comment of a decrypted tree that was not decrypted, because it stood there in clear or its ciphertext did
+   * not open: it stays as it is when the tree is encrypted again.
+   */
+  readonly verbatim?: true;
   readonly at?: SourceSpan;
 };
 
@@ -110,7 +113,7 @@ export function mapTree(tree: Tree, visitor: TreeVisitor): Tree {
   return {
     documents: tree.documents.map((document, index) => {
       const root: Frame = { document: index, keys: [], aad: ':', comments: [], parent: undefined };
-      return mapMapping(document, { ...root, comments: [] }, visitor);
+      return mapMapping(document, root, visitor);
     }),
   };
 }
@@ -182,6 +185,21 @@ function placeOf(frame: Frame, container: Place['container']): Place {
     return all;
   };
   return { document: frame.document, keys: frame.keys, aad: frame.aad, container, activeComments };
+}
+
+/** The same mapping without any comment below it. */
+export function withoutComments(mapping: Mapping): Mapping {
+  const items = mapping.items.flatMap((item) =>
+    item.kind === 'comment' ? [] : [{ ...item, value: withoutInnerComments(item.value) }],
+  );
+  return { ...mapping, items };
+}
+
+function withoutInnerComments(node: TreeNode): TreeNode {
+  if (node.kind === 'leaf') return node;
+  if (node.kind === 'mapping') return withoutComments(node);
+  const items = node.items.flatMap((item) => (item.kind === 'comment' ? [] : [withoutInnerComments(item)]));
+  return { ...node, items };
 }
 
 /** True when both hold the same keys, values, types and comments in the same order; places and styles do not count. */

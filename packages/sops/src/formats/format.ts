@@ -58,7 +58,7 @@ export type Format<P extends ParsedText = ParsedText> = {
   readonly formatPlain: (tree: Tree) => Uint8Array;
   /**
    * The file with another tree and metadata. The text of what did not change stays byte for byte where the format can
-   * do that; the result always reads back as exactly this tree.
+   * do that. The result has been parsed from its own bytes and says exactly what was asked for.
    */
-  readonly rewrite: (parsed: P, tree: Tree, metadata: Mapping) => Uint8Array;
+  readonly rewrite: (parsed: P, tree: Tree, metadata: Mapping) => P;
 };

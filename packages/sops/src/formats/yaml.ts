@@ -1,6 +1,6 @@
 // YAML as SOPS reads and writes it: several documents, the sops block repeated as the last entry of each.
 import { SopsError } from '../sops-error.ts';
-import { type Entry, findEntry, isSameTree, type Mapping, type Tree } from '../tree.ts';
+import { type Entry, findEntry, isSameTree, type Mapping, type Tree, withoutComments } from '../tree.ts';
 import { defaultLimits, type Format, type Limits, type ParsedText } from './format.ts';
 import { readYaml, type YamlText } from './yaml-read.ts';
 import { applySplices, planSplices, type Splice } from './yaml-splice.ts';
@@ -16,24 +16,24 @@ export type ParsedYaml = ParsedText & { readonly source: YamlText };
 export const yamlFormat: Format<ParsedYaml> = {
   name: 'yaml',
   typedMetadata: true,
-  parse(bytes, limits) {
-    const source = readYaml(bytes, limits);
-    const roots = source.roots.map((root): Mapping => root ?? { kind: 'mapping', items: [] });
-    const block = roots[0] === undefined ? undefined : metadataOf(roots[0]);
-    const tree = { documents: roots.map(withoutBlock) };
-    return { tree, metadata: block, features: source.features, bytes, source };
-  },
+  parse: parseYaml,
   parsePlain: parsePlainYaml,
   format: (tree, metadata) => encoder.encode(writeTree(withBlocks(tree, metadata), defaultStep)),
   formatPlain: (tree) => encoder.encode(writeTree(tree, defaultStep)),
   rewrite(parsed, tree, metadata) {
     const step = indentationStep(parsed.metadata);
     const wanted = withBlocks(tree, metadata);
-    const spliced = splice(parsed.source, wanted, step);
-    if (spliced !== undefined && readsAs(spliced, wanted)) return spliced;
-    return encodeLike(parsed.source, writeTree(wanted, step));
+    return readSpliced(parsed.source, wanted, step) ?? readWritten(parsed.source, wanted, step);
   },
 };
+
+function parseYaml(bytes: Uint8Array, limits: Limits): ParsedYaml {
+  const source = readYaml(bytes, limits);
+  const roots = source.roots.map((root): Mapping => root ?? { kind: 'mapping', items: [] });
+  const block = roots[0] === undefined ? undefined : metadataOf(roots[0]);
+  const tree = { documents: roots.map(withoutBlock) };
+  return { tree, metadata: block, features: source.features, bytes, source };
+}
 
 function parsePlainYaml(bytes: Uint8Array, limits: Limits): Tree {
   if (bytes.length === 0) throw new SopsError('empty_file', 'The file is empty');
@@ -132,18 +132,35 @@ function encodeLike(source: YamlText, text: string): Uint8Array {
 }
 
 // The safety net under splicing: the text must say exactly what was meant, or it is written anew.
-function readsAs(bytes: Uint8Array, wanted: Tree): boolean {
+function readSpliced(source: YamlText, wanted: Tree, step: number): ParsedYaml | undefined {
+  const bytes = splice(source, wanted, step);
+  if (bytes === undefined) return undefined;
   try {
-    const { roots } = readYaml(bytes, defaultLimits);
-    const documents = roots.filter((root) => root !== undefined);
-    return isSameTree(
-      { documents: documents.map(blockLast) },
-      { documents: wanted.documents.map(blockLast) },
-    );
+    const parsed = parseYaml(bytes, defaultLimits);
+    return saysTheSame(parsed, wanted) ? parsed : undefined;
   } catch (error) {
-    if (error instanceof SopsError) return false;
+    if (error instanceof SopsError) return undefined;
     throw error;
   }
+}
+
+function readWritten(source: YamlText, wanted: Tree, step: number): ParsedYaml {
+  const parsed = parseYaml(encodeLike(source, writeTree(wanted, step)), defaultLimits);
+  if (!saysTheSame(parsed, wanted, withoutComments))
+    throw new Error('The YAML written does not read back as meant');
+  return parsed;
+}
+
+function saysTheSame(
+  { source }: ParsedYaml,
+  wanted: Tree,
+  prepare: (node: Mapping) => Mapping = (node) => node,
+): boolean {
+  const roots = source.roots.map((root): Mapping => root ?? { kind: 'mapping', items: [] });
+  const [read, meant] = [roots, wanted.documents].map((documents) => ({
+    documents: documents.map((document) => prepare(blockLast(document))),
+  }));
+  return read !== undefined && meant !== undefined && isSameTree(read, meant);
 }
 
 function blockLast(root: Mapping): Mapping {
