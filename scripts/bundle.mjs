@@ -13,28 +13,27 @@ const lazyLibraries = {
   'age-encryption': 'age',
 };
 
-const requireBanner =
-  "import { createRequire as clefCreateRequire } from 'node:module'; const require = clefCreateRequire(import.meta.url);";
-
 const common = {
   absWorkingDir: root,
   bundle: true,
   platform: 'node',
-  format: 'esm',
+  // CommonJS, not ESM: there a module of Node's own is loaded when its first user is, not when the process starts.
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
   target: 'node20',
   conditions: ['clef-source'],
+  external: ['@napi-rs/keyring'],
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'linked',
   logLevel: 'warning',
-  banner: { js: requireBanner },
 };
 
 const lazyPlugin = {
   name: 'lazy-libraries',
   setup(builder) {
     builder.onResolve({ filter: /^[^.]/ }, ({ path }) =>
-      path in lazyLibraries ? { path: `./lazy/${lazyLibraries[path]}.js`, external: true } : undefined,
+      path in lazyLibraries ? { path: `./lazy/${lazyLibraries[path]}.cjs`, external: true } : undefined,
     );
   },
 };
@@ -69,7 +68,8 @@ export async function bundle() {
         build({
           ...common,
           stdin: { contents: `export * from '${library}';`, resolveDir: `${root}packages/kms`, loader: 'js' },
-          outfile: `packages/${name}/dist/lazy/${file}.js`,
+          entryNames: file,
+          outdir: `packages/${name}/dist/lazy`,
         }),
       ),
     ),

@@ -32,4 +32,4 @@ function contextOf(globals: GlobalOptions, terminal: Terminal): CommandContext {
   };
 }
 
-process.exit(await main(process.argv.slice(2), processTerminal()));
+void main(process.argv.slice(2), processTerminal()).then((exitCode) => process.exit(exitCode));

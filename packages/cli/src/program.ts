@@ -32,7 +32,7 @@ export async function runProgram(
   const { head, rest, hasSeparator } = splitAtSeparator(commandLine);
   let exitCode = 0;
   const program = newProgram();
-  for (const definition of commands) {
+  for (const definition of definitionsFor(head)) {
     const command = addCommand(program, definition);
     command.action(async () => {
       const globals = program.opts<GlobalValues>();
@@ -57,6 +57,13 @@ export async function runProgram(
     throw usageErrorOf(error);
   }
   return exitCode;
+}
+
+/** The commands to define: those of the word on the line, or all where it names none, so that help can show them. */
+function definitionsFor(head: readonly string[]): readonly CommandDefinition[] {
+  const word = firstWord(head);
+  const named = commands.filter(({ name }) => name.split(' ')[0] === word);
+  return named.length > 0 ? named : commands;
 }
 
 /** Whether this command line belongs to a command whose own failures are 125, as those of `env`. */

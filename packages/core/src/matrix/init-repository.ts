@@ -4,7 +4,6 @@ import { join, resolve } from 'node:path';
 import { ClefError } from '../errors.ts';
 import { gitState, gitUserName } from '../git/git.ts';
 import { createAgeKey, ownRecipients } from '../keys/age-keys.ts';
-import { manifestSchemaText } from '../manifest/json-schema.ts';
 import { nameFault, slug } from '../manifest/names.ts';
 import { manifestSchemaPath, newManifestText } from '../manifest/new-manifest.ts';
 import { hasManifest, manifestName, openRepository, type Repository } from '../repository.ts';
@@ -48,6 +47,8 @@ export async function initRepository(
   if (existing !== undefined) return joinRepository(existing, options.withPassphrase);
   const person = await personName(world, folder);
   const key = await ownKey(world, options.withPassphrase);
+  // Loaded here only: writing the schema out takes longer than reading a cell.
+  const { manifestSchemaText } = await import('../manifest/json-schema.ts');
   const text = newManifestText({ repository: randomUUID(), person, ageRecipient: key.recipient });
   const encode = (content: string): Uint8Array => new TextEncoder().encode(content);
   await commitFiles(
