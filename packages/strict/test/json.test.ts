@@ -59,6 +59,7 @@ describe('parseJson refuses', () => {
     ['a lone surrogate in a key', '{"\\ud800":1}', 'encoding', 1, 2],
     ['a raw newline in a string', '"a\nb"', 'syntax', 1, 3],
     ['a raw NUL in a string', '"\0"', 'syntax', 1, 2],
+    ['the last control character in a string', '"\u001f"', 'syntax', 1, 2],
     ['an unfinished string', '"abc', 'syntax', 1, 5],
     ['an unknown escape', '"\\x41"', 'syntax', 1, 2],
     ['a short escape', '"\\u12"', 'syntax', 1, 2],

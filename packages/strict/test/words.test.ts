@@ -196,6 +196,11 @@ describe('suggest', () => {
     expect(suggest('recipient', ['recipients', 'recipe'])).toBe('recipients');
   });
 
+  it('counts two swapped letters as one slip', () => {
+    expect(suggest('tset', ['test'])).toBe('test');
+    expect(suggest('tXXt', ['test'])).toBeUndefined();
+  });
+
   it('takes any iterable', () => {
     expect(suggest('stagin', new Set(names))).toBe('staging');
   });
