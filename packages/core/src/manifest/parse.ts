@@ -78,7 +78,7 @@ function describeValue(issue: Issue, path: FieldPath, value: YamlValue): Descrip
   if (path.length === 1 && path[0] === 'repository') {
     return { message: '"repository" wants a UUID in lower case, as clef init makes it' };
   }
-  const field = quoteField(path);
+  const field = typeof path.at(-1) === 'number' ? `An entry of ${quoteField(path)}` : quoteField(path);
   if (issue.code === 'invalid_type') {
     return {
       message: `${field} wants ${kinds[String(issue['expected'])] ?? 'another value'}, found ${kindOf(value)}`,
