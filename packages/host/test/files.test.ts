@@ -371,6 +371,13 @@ describe('replaceFile', () => {
     expect(readFileSync(path, 'utf8')).toBe('new');
   });
 
+  it('a link that is there already is refused before anything is written', async () => {
+    const folder = temporaryFolder();
+    symlinkSync('/etc/passwd', join(folder, 'file'));
+    expect((await failureOf(stageFile(join(folder, 'file'), bytes('new')))).code).toBe('symlink');
+    expect(readdirSync(folder)).toEqual(['file']);
+  });
+
   it('a link that appears between staging and committing is not replaced', async () => {
     const folder = temporaryFolder();
     const path = join(folder, 'file');

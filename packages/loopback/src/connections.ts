@@ -8,6 +8,7 @@ export type ConnectionLimits = {
   readonly maxRequestsPerConnection: number;
   /** Requests sent before the reply to the previous one was out. */
   readonly maxPipelined: number;
+  /** From the arrival of a request to the end of its reply; checked once a second. */
   readonly writeTimeoutSeconds: number;
 };
 
