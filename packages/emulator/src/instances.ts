@@ -1,0 +1,101 @@
+// Simulated machines. A metadata service cannot tell its callers apart, so every machine has its own, on its own port.
+import { type LoopbackServer, startLoopbackServer } from '@clef/loopback';
+import type { Cloud } from './cloud.ts';
+import { ec2Metadata, makeInstanceId } from './machines/ec2-metadata.ts';
+import { ecsCredentials, ecsCredentialsPath } from './machines/ecs-credentials.ts';
+import { gceMetadata } from './machines/gce-metadata.ts';
+
+/** `ec2`: a machine with IMDSv2. `ecs`: a container with a credential endpoint. `gce`: a Compute Engine machine. */
+export type InstanceKind = 'ec2' | 'ecs' | 'gce';
+
+/** A running machine that has a role. */
+export type Instance = {
+  readonly kind: InstanceKind;
+  readonly role: string;
+  /** The whole environment that a workload on this machine needs; no credential is in it. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** Switches its metadata service off. Sessions already handed out live on. */
+  stop(): Promise<void>;
+};
+
+type Started = { readonly server: LoopbackServer; readonly variables: Record<string, string> };
+
+/** One row for each kind of machine. */
+const starters: Readonly<
+  Record<InstanceKind, (cloud: Cloud, role: string, place: Place) => Promise<Started>>
+> = { ec2: startEc2, ecs: startEcs, gce: startGce };
+
+/** Where the clouds' own endpoints are. */
+export type Place = {
+  readonly url: string;
+  readonly region: string;
+  readonly onFault: (cause: unknown) => void;
+};
+
+/** Starts the metadata service of one machine. */
+export async function startInstance(
+  cloud: Cloud,
+  role: string,
+  kind: InstanceKind,
+  place: Place,
+): Promise<Instance> {
+  const { server, variables } = await starters[kind](cloud, role, place);
+  return { kind, role, variables, stop: () => server.close(1) };
+}
+
+/** What an AWS SDK or the AWS CLI needs to find the emulator. */
+export function awsEndpointVariables(place: Pick<Place, 'url' | 'region'>): Record<string, string> {
+  return {
+    AWS_ENDPOINT_URL_KMS: place.url,
+    AWS_ENDPOINT_URL_STS: place.url,
+    AWS_REGION: place.region,
+    AWS_DEFAULT_REGION: place.region,
+  };
+}
+
+async function startEc2(cloud: Cloud, role: string, place: Place): Promise<Started> {
+  const instanceId = makeInstanceId(cloud);
+  const server = await listen(
+    place,
+    ['GET', 'PUT'],
+    ec2Metadata(cloud, { role, region: place.region, instanceId }),
+  );
+  return {
+    server,
+    variables: { ...awsEndpointVariables(place), AWS_EC2_METADATA_SERVICE_ENDPOINT: server.url },
+  };
+}
+
+async function startEcs(cloud: Cloud, role: string, place: Place): Promise<Started> {
+  const authorizationToken = Buffer.from(cloud.randomBytes(32)).toString('base64url');
+  const taskId = Buffer.from(cloud.randomBytes(16)).toString('hex');
+  const server = await listen(place, ['GET'], ecsCredentials(cloud, { role, taskId, authorizationToken }));
+  const variables = {
+    ...awsEndpointVariables(place),
+    AWS_CONTAINER_CREDENTIALS_FULL_URI: `${server.url}${ecsCredentialsPath}`,
+    AWS_CONTAINER_AUTHORIZATION_TOKEN: authorizationToken,
+  };
+  return { server, variables };
+}
+
+async function startGce(cloud: Cloud, role: string, place: Place): Promise<Started> {
+  const server = await listen(place, ['GET'], gceMetadata(cloud, { role, session: 'gce' }));
+  const variables = { CLEF_GCP_KMS_ENDPOINT: place.url, GCE_METADATA_HOST: `127.0.0.1:${server.port}` };
+  return { server, variables };
+}
+
+function listen(
+  place: Place,
+  methods: readonly string[],
+  respond: ReturnType<typeof ec2Metadata>,
+): Promise<LoopbackServer> {
+  return startLoopbackServer({
+    listen: { port: 0 },
+    methods,
+    maxBodyBytes: 0,
+    publicPaths: [],
+    allowQuery: true,
+    respond,
+    onFault: place.onFault,
+  });
+}
