@@ -1,0 +1,30 @@
+// @clef/artifact: the sealed file that travels from CI to production.
+export { parseAgeIdentity } from './age-file.ts';
+export {
+  type Artifact,
+  type ArtifactHeader,
+  type ArtifactPayload,
+  type Envelope,
+  formatEnvelope,
+  formatPayload,
+  maxArtifactBytes,
+  parseArtifact,
+  payloadType,
+  type RevokedPayload,
+  type Seal,
+  type SealedPayload,
+  type Signature,
+} from './artifact.ts';
+export { artifactContext, type ContextSource } from './artifact-context.ts';
+export { type ArtifactCode, ArtifactError } from './artifact-error.ts';
+export { inspectArtifact, type UnverifiedArtifact } from './inspect-artifact.ts';
+export { type ArtifactFloor, type OpenedArtifact, type OpenPolicy, openArtifact } from './open.ts';
+export { type SealRequest, sealArtifact } from './seal.ts';
+export {
+  createEd25519Signer,
+  generateEd25519KeyPair,
+  parseVerifyKey,
+  type Signer,
+  signPayload,
+  type VerifyKey,
+} from './signature.ts';
