@@ -110,20 +110,11 @@ describe('a kill at every call', () => {
   for (const name of Object.keys(scenarios) as ScenarioName[]) {
     for (const action of name === 'one file' ? ['kill-before', 'kill-after'] : ['kill-before']) {
       it(`F-01, INV-105: ${name}, ${action}: no half file, and the next run works`, async () => {
-        const { before, after } = scenarios[name] as { before: Tree; after: Tree };
         const verdicts: string[] = [];
-        for (let at = 1; ; at += 1) {
-          const root = await mkdtemp(join(bench.folder, 'k-'));
-          await writeTree(root, before);
-          const { signal, stderr } = await bench.run('kill', name, root, action, String(at));
-          expect(stderr).toBe('');
-          const { tree, leftovers } = await readTree(root);
-          for (const [path, text] of Object.entries(tree))
-            expect([before[path], after[path]]).toContain(text);
-          expectOrder(tree, before, after);
-          verdicts.push(judge({ name, at, code: '', tree, leftovers, isPast: false }));
-          await recover(root, name, tree);
-          if (signal === null) break;
+        for (let at = 1, isPast = false; !isPast; at += 4) {
+          const ends = await Promise.all([0, 1, 2, 3].map((more) => killAt(name, action, at + more)));
+          verdicts.push(...ends.map(({ verdict }) => verdict));
+          isPast = ends.some((end) => end.isPast);
         }
         // The order of the renames: one step from old to new for one file, and never back.
         expect(verdicts[0]).toBe('old');
@@ -132,6 +123,25 @@ describe('a kill at every call', () => {
         expect(verdicts.length).toBeGreaterThan(15);
       });
     }
+  }
+
+  /** One child that dies at call `at` (or ends, past the last one), what it leaves, and the next run. */
+  async function killAt(
+    name: ScenarioName,
+    action: string,
+    at: number,
+  ): Promise<{ verdict: string; isPast: boolean }> {
+    const { before, after } = scenarios[name] as { before: Tree; after: Tree };
+    const root = await mkdtemp(join(bench.folder, 'k-'));
+    await writeTree(root, before);
+    const { signal, stderr } = await bench.run('kill', name, root, action, String(at));
+    expect(stderr).toBe('');
+    const { tree, leftovers } = await readTree(root);
+    for (const [path, text] of Object.entries(tree)) expect([before[path], after[path]]).toContain(text);
+    expectOrder(tree, before, after);
+    await recover(root, name, tree);
+    const isPast = signal === null;
+    return { verdict: judge({ name, at, code: '', tree, leftovers, isPast }), isPast };
   }
 
   /** The manifest first, then sidecars, then cells, then removals: what is new is a beginning of that order. */
