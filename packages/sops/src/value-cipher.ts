@@ -7,6 +7,8 @@ import { SopsError } from './sops-error.ts';
 const prefix = 'ENC[AES256_GCM,data:';
 const ivBytes = 32;
 const tagBytes = 16;
+// OpenSSL takes no longer ones; no writer of SOPS files ever made one of another length than 32.
+const maxIvBytes = 128;
 
 /** A source of cryptographically strong random bytes; `crypto.randomBytes` outside tests. */
 export type RandomBytes = (size: number) => Uint8Array;
@@ -106,7 +108,7 @@ export function encryptValue(
  * The bytes of an encrypted value, or undefined when the tag does not verify, whatever the reason.
  */
 export function openValue(key: DataKey, value: EncryptedValue, aad: string): Uint8Array | undefined {
-  if (value.tag.length !== tagBytes) return undefined;
+  if (value.tag.length !== tagBytes || value.iv.length > maxIvBytes) return undefined;
   const decipher = createDecipheriv('aes-256-gcm', key.secret, value.iv, { authTagLength: tagBytes });
   decipher.setAAD(Buffer.from(aad, 'utf8'));
   decipher.setAuthTag(value.tag);
