@@ -8,7 +8,6 @@ import {
   mkdir,
   mkdtemp,
   readdir,
-  readFile,
   rm,
   symlink,
   writeFile,
