@@ -1,18 +1,32 @@
 // The agent's configuration: flags and variables in, one checked value out, or every fault at once. Nothing that the
 // artifact says can change what is read here.
 import { isAbsolute, normalize } from 'node:path';
-import { isKmsKey, type KmsKey, parseKeyReference, type VerifyingKey } from '@clef/kms';
-import { parseDuration, parseInteger, StrictError } from '@clef/strict';
+import type { KmsKey, VerifyingKey } from '@clef/kms';
+import { StrictError } from '@clef/strict';
 import type { LogFormat } from './log.ts';
+import {
+  Fault,
+  type ListenSetting,
+  parseGroup,
+  parseKmsKey,
+  parseListen,
+  parseLogFormat,
+  parseName,
+  parsePath,
+  parseReauthorize,
+  parseRepository,
+  parseRevision,
+  parseSeconds,
+  parseSource,
+  parseStateDirectory,
+  parseSwitch,
+  parseToken,
+  parseVerifyKeys,
+  type ReauthorizeSetting,
+  type SourceSetting,
+} from './setting-values.ts';
 import { readVariables, type SettingName, type SettingTexts, variableOf } from './settings.ts';
-import { isMetadataAddress } from './sources/https.ts';
 import type { AgentWorld } from './world.ts';
-
-export type SourceSetting =
-  | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 'https'; readonly url: URL };
-
-export type ListenSetting = { readonly port: number } | { readonly socketPath: string };
 
 export type TokenSetting =
   | { readonly kind: 'value'; readonly token: string }
@@ -20,8 +34,6 @@ export type TokenSetting =
 
 /** `undefined` keeps nothing on disk; a directory that was not asked for by name may fail without stopping the agent. */
 export type StateSetting = { readonly path: string; readonly isExplicit: boolean } | undefined;
-
-export type ReauthorizeSetting = number | 'never' | 'each-request';
 
 /** Everything the agent is told. Durations are in seconds. */
 export type AgentConfig = {
@@ -53,9 +65,6 @@ export type ConfigFault = { readonly kind: 'config' | 'policy'; readonly message
 export type ConfigResult =
   | { readonly config: AgentConfig; readonly warnings: readonly string[] }
   | { readonly faults: readonly ConfigFault[] };
-
-/** A setting that is not as it must be. The message completes "NAME: …". */
-class Fault extends Error {}
 
 /** Reads and checks the whole configuration. Pure: no file is opened. */
 export function readConfig(
@@ -239,119 +248,6 @@ function hasCode(error: unknown): error is Error {
 
 function lowerFirst(text: string): string {
   return text.charAt(0).toLowerCase() + text.slice(1);
-}
-
-function parseSwitch(text: string): boolean {
-  if (text === '1' || text === 'true') return true;
-  if (text === '0' || text === 'false') return false;
-  throw new Fault('is a switch: 1 or 0');
-}
-
-function parseSource(text: string, isHttpAllowed: boolean): SourceSetting {
-  if (/[\s\p{Cc}]/u.test(text)) throw new Fault('holds a space or a control character');
-  if (isAbsolute(text)) return { kind: 'file', path: parsePath(text) };
-  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase();
-  if (scheme === undefined) throw new Fault('is neither an absolute path nor an https:// address');
-  if (scheme === 'file') throw new Fault('is a file: address: give the absolute path itself');
-  if (scheme === 's3' || scheme === 'gs')
-    throw new Fault(`${scheme}:// is not supported yet: use a path or https://`);
-  if (scheme !== 'https' && scheme !== 'http')
-    throw new Fault('is neither an absolute path nor an https:// address');
-  return { kind: 'https', url: parseUrl(text, isHttpAllowed) };
-}
-
-function parseUrl(text: string, isHttpAllowed: boolean): URL {
-  if (!URL.canParse(text)) throw new Fault('is not a valid address');
-  const url = new URL(text);
-  if (url.username !== '' || url.password !== '')
-    throw new Fault('holds a user name or password, which would be a stored credential');
-  if (url.hash !== '') throw new Fault('holds a #fragment, which is never sent');
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (isMetadataAddress(host)) throw new Fault('is a link-local address');
-  const isLoopback = host === '::1' || /^127\./.test(host);
-  if (url.protocol === 'http:' && !isLoopback)
-    throw new Fault('is http://: only https:// protects what is fetched');
-  if (url.protocol === 'http:' && !isHttpAllowed)
-    throw new Fault('is http:// to this machine: that needs CLEF_AGENT_ALLOW_HTTP_LOOPBACK=1');
-  return url;
-}
-
-function parseName(text: string): string {
-  if (/^[a-z][a-z0-9-]{0,62}$/.test(text)) return text;
-  throw new Fault('is not a name: small letters, digits and hyphens, beginning with a letter, at most 63');
-}
-
-function parseRepository(text: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/.test(text)) return text;
-  throw new Fault('is not the id of a repository: take it from the line "repository:" of clef.yaml');
-}
-
-function parsePath(text: string): string {
-  if (!isAbsolute(text)) throw new Fault('is not an absolute path');
-  if (/\p{Cc}/u.test(text)) throw new Fault('holds a control character');
-  return normalize(text);
-}
-
-function parseStateDirectory(text: string): string {
-  return text === 'none' ? text : parsePath(text);
-}
-
-function parseGroup(text: string): string {
-  if (/^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})$/.test(text)) return text;
-  throw new Fault('is neither the name nor the number of a group');
-}
-
-function parseKmsKey(text: string): KmsKey {
-  const reference = parseKeyReference(text);
-  if (!isKmsKey(reference))
-    throw new Fault('is not a KMS key: an age key is given as CLEF_AGENT_AGE_KEY_FILE');
-  if (reference.kind === 'awskms' || reference.kind === 'gcpkms') return reference;
-  throw new Fault(`${reference.kind}:// is not supported yet: use awskms:// or gcpkms://`);
-}
-
-function parseVerifyKeys(text: string): VerifyingKey[] {
-  const keys = text.split(',').map((key) => parseVerifyingKey(key.trim()));
-  if (keys.length > 8) throw new Fault('names more than 8 keys');
-  if (new Set(keys.map((key) => key.text)).size !== keys.length) throw new Fault('names a key twice');
-  return keys;
-}
-
-function parseVerifyingKey(text: string): VerifyingKey {
-  const reference = parseKeyReference(text);
-  if (reference.kind === 'ed25519' || reference.kind === 'p256') return reference;
-  throw new Fault('holds a key that does not verify signatures: give ed25519: or p256: keys');
-}
-
-function parseRevision(text: string): number {
-  return parseInteger(text, { min: 0, max: Number.MAX_SAFE_INTEGER });
-}
-
-function parseListen(text: string): ListenSetting {
-  if (text.startsWith('unix:/')) return { socketPath: parsePath(text.slice('unix:'.length)) };
-  if (isAbsolute(text)) return { socketPath: parsePath(text) };
-  const port = /^127\.0\.0\.1:(.*)$/s.exec(text)?.[1];
-  if (port === undefined)
-    throw new Fault('is neither 127.0.0.1:PORT nor the path of a socket: the agent serves this machine only');
-  return { port: parseInteger(port, { min: 1_024, max: 65_535 }) };
-}
-
-function parseToken(text: string): string {
-  if (/^[!-~]{32,512}$/.test(text)) return text;
-  throw new Fault('is not a token: 32 to 512 visible ASCII characters, as random as `openssl rand -hex 32`');
-}
-
-function parseSeconds(text: string, minSeconds: number, maxSeconds: number): number {
-  return parseDuration(text, { minSeconds, maxSeconds });
-}
-
-function parseReauthorize(text: string): ReauthorizeSetting {
-  if (text === 'never' || text === 'each-request') return text;
-  return parseSeconds(text, 60, 30 * 86_400);
-}
-
-function parseLogFormat(text: string): LogFormat {
-  if (text === 'json' || text === 'text') return text;
-  throw new Fault('is neither json nor text');
 }
 
 function stateHome(environment: AgentWorld['environment']): string | undefined {

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { type Absence, type CurrentSecrets, renderRevision } from './current-secrets.ts';
 import { type Judge, type Judged, Refusal } from './judge.ts';
 import type { Log } from './log.ts';
+import { PollSchedule } from './poll-schedule.ts';
 import type { Floor, SealedCache } from './sealed-cache.ts';
 import { type Source, SourceError, type Validator } from './sources/source.ts';
 import type { AgentWorld } from './world.ts';
@@ -45,8 +46,6 @@ type Origin = 'remote' | 'disk';
 const heartbeatMilliseconds = 1_000;
 /** However often a source says "unchanged", the bytes themselves are asked for again after so long. */
 const fullFetchSeconds = 600;
-/** A source that asks for more is asked again nevertheless. */
-const maxRetryAfterSeconds = 3_600;
 const clockStepMilliseconds = 60_000;
 /** After a denial the KMS is left alone for so long, and after it could not be asked. */
 const deniedPauseSeconds = 60;
@@ -57,6 +56,7 @@ const maxWrongOpenings = 3;
 /** The loop. Everything that changes what is served happens in one {@link Refresh.settled} chain, never two at a time. */
 export class Refresh {
   readonly #options: RefreshOptions;
+  readonly #schedule: PollSchedule;
   readonly #stopping = new AbortController();
   #cancelHeartbeat: () => void = () => undefined;
   #chain: Promise<void> = Promise.resolve();
@@ -73,12 +73,10 @@ export class Refresh {
 
   #confirmedAt = 0;
   #authorizedAt = 0;
-  #nextPollAt = 0;
   #nextAuthorizationAt = Number.POSITIVE_INFINITY;
   #fullFetchAt = 0;
   #savedConfirmationAt = 0;
   #isExpiryTold = false;
-  #failures = 0;
   #rollbacks = 0;
   #deniedUntil = 0;
   #askAgainAt = 0;
@@ -88,6 +86,7 @@ export class Refresh {
 
   constructor(options: RefreshOptions) {
     this.#options = options;
+    this.#schedule = new PollSchedule(options.world, options.pollSeconds);
     this.#isFloorDurable = options.cache.isDurable;
     this.#clockOffset = options.world.now() - options.world.elapsed();
   }
@@ -151,7 +150,7 @@ export class Refresh {
     this.#watchClock();
     this.#withdrawWhatIsStale();
     this.#noticeExpiry();
-    if (world.elapsed() >= this.#nextPollAt) void this.#poll();
+    if (this.#schedule.isDue) void this.#poll();
     if (world.elapsed() >= this.#nextAuthorizationAt) void this.authorizeNow();
   }
 
@@ -171,7 +170,7 @@ export class Refresh {
     this.#clockOffset = offset;
     if (Math.abs(step) <= clockStepMilliseconds) return;
     log.warn('clock_step', { seconds: Math.round(step / 1_000) });
-    this.#nextPollAt = 0;
+    this.#schedule.hurry();
   }
 
   #withdrawWhatIsStale(): void {
@@ -216,36 +215,18 @@ export class Refresh {
     if (this.#stopping.signal.aborted) return;
     const reason = error instanceof SourceError ? error.code : 'internal';
     if (this.#problem !== reason) this.#options.log.warn('source_failed', { reason });
-    this.#failed(reason, error instanceof SourceError ? error.retryAfterSeconds : undefined);
-  }
-
-  #failed(reason: string, retryAfterSeconds = 0): void {
     this.#problem = reason;
-    this.#failures++;
-    const backoff =
-      Math.min(2 ** (this.#failures - 1), this.#options.pollSeconds * 2) * (0.5 + this.#chance() / 2);
-    this.#nextPollAt = this.#in(Math.max(backoff, Math.min(retryAfterSeconds, maxRetryAfterSeconds)));
+    this.#schedule.failed(error instanceof SourceError ? error.retryAfterSeconds : undefined);
   }
 
   #succeeded(): void {
     this.#problem = undefined;
-    this.#failures = 0;
     this.#rollbacks = 0;
-    this.#waitForNextPoll();
-  }
-
-  #waitForNextPoll(): void {
-    this.#nextPollAt = this.#in(this.#options.pollSeconds * (0.8 + this.#chance() * 0.4));
+    this.#schedule.answered();
   }
 
   #in(seconds: number): number {
     return this.#options.world.elapsed() + seconds * 1_000;
-  }
-
-  /** From 0 to 1. */
-  #chance(): number {
-    const [high = 0, low = 0] = this.#options.world.randomBytes(2);
-    return (high * 256 + low) / 65_535;
   }
 
   /** The source still has what is served. */
@@ -325,19 +306,17 @@ export class Refresh {
     if (refusal.kind === 'revoked') return this.#revoked(refusal);
     const isNew = this.#problem !== refusal.reason;
     this.#rollbacks = refusal.reason === 'rollback' ? this.#rollbacks + 1 : 0;
-    if (refusal.kind === 'outage') this.#failed(refusal.reason, outagePauseSeconds);
-    else {
-      this.#problem = refusal.reason;
-      this.#failures = 0; // the source is well: there is no need to hurry, nor to go slow
-      this.#waitForNextPoll();
-    }
+    this.#problem = refusal.reason;
+    if (refusal.kind === 'outage') this.#schedule.failed(outagePauseSeconds);
+    else this.#schedule.answered();
     if (current.revision === undefined) current.withdraw(absenceOf(refusal, current.absence));
     if (isNew || this.#rollbacks === 3) this.#report(refusal, log);
   }
 
   /** One older replica of a source is no attack; three in a row are worth an alarm, as is every forgery. */
   #report(refusal: Refusal, log: Log): void {
-    const isAlarm = refusal.kind === 'forged' && (refusal.reason !== 'rollback' || this.#rollbacks >= 3);
+    const isForged = refusal.kind === 'forged' || refusal.kind === 'wrong';
+    const isAlarm = isForged && (refusal.reason !== 'rollback' || this.#rollbacks >= 3);
     log[isAlarm ? 'error' : 'warn']('refused', { reason: refusal.reason });
   }
 
@@ -464,7 +443,8 @@ export class Refresh {
     this.#chain = this.#chain.then(work).catch((error: unknown) => {
       // A bug must not end the loop, nor say anything of what it was working on.
       this.#options.log.error('internal', { kind: error instanceof Error ? error.name : 'unknown' });
-      this.#failed('internal');
+      this.#problem = 'internal';
+      this.#schedule.failed();
     });
     return this.#chain;
   }

@@ -30,14 +30,14 @@ export type AgentWorld = {
   readonly onSignal: (signal: NodeJS.Signals, task: () => void) => () => void;
 };
 
-/** The world of a real process. The clock is named by the caller, which alone may read it. */
-export function processWorld(process: NodeJS.Process, now: () => number): AgentWorld {
+/** The world of a real process, which is named by the caller, as is the clock: only a `main.ts` may touch them. */
+export function processWorld(running: NodeJS.Process, now: () => number): AgentWorld {
   return {
-    environment: process.env,
-    nodeOptions: process.execArgv,
-    processId: process.pid,
-    userId: process.getuid?.(),
-    isTerminal: process.stderr.isTTY === true,
+    environment: running.env,
+    nodeOptions: running.execArgv,
+    processId: running.pid,
+    userId: running.getuid?.(),
+    isTerminal: running.stderr.isTTY === true,
     now,
     elapsed: () => uptime() * 1_000,
     after: (delayMilliseconds, task) => {
@@ -45,12 +45,12 @@ export function processWorld(process: NodeJS.Process, now: () => number): AgentW
       return () => clearTimeout(timer);
     },
     randomBytes: (length) => randomBytes(length),
-    openKms: () => openKms({ environment: process.env }),
-    print: (text) => void process.stdout.write(text),
-    talk: (text) => void process.stderr.write(text),
+    openKms: () => openKms({ environment: running.env }),
+    print: (text) => void running.stdout.write(text),
+    talk: (text) => void running.stderr.write(text),
     onSignal: (signal, task) => {
-      process.on(signal, task);
-      return () => void process.off(signal, task);
+      running.on(signal, task);
+      return () => void running.off(signal, task);
     },
   };
 }
