@@ -19,7 +19,7 @@ export type ArtifactCode =
   | 'equivocation'
   /** The revision lies more than a day ahead of the clock. */
   | 'fast_forward'
-  /** A valid revocation: `epoch`, `revision` and `payloadDigest` say what the floor rises to. */
+  /** A revocation; where a trusted key signed it, `epoch`, `revision` and `payloadDigest` say what the floor rises to. */
   | 'revoked'
   /** Packed in the future. */
   | 'not_yet_valid'
@@ -38,7 +38,7 @@ export type ArtifactCode =
   | 'decrypt'
   /** The header inside of the encryption is another one. */
   | 'header_mismatch'
-  /** What is to be sealed cannot be: a name, a value, a date. */
+  /** What is inside of the encryption, or is to be, breaks a rule: a name, a value, the padding. */
   | 'bad_content'
   /** Not a key that can sign or verify here. */
   | 'bad_signing_key'
@@ -57,7 +57,7 @@ export type ArtifactErrorDetails = {
 /** Thrown by everything in this package. */
 export class ArtifactError extends Error {
   readonly code: ArtifactCode;
-  /** With `format`: every fault found, the first of which is in the message. */
+  /** With `format` and `bad_content`: every fault found. */
   readonly faults: readonly string[];
   /** With `revoked`: where the floor goes. */
   readonly epoch?: number;

@@ -1,6 +1,6 @@
 // Artifact to values. `openArtifact` is the list of checks, in their order, each with a code of its own; the KMS is asked
 // only when everything that can be known without it is right (catalogue INV-45).
-import { type KeyReference, type Kms, type KmsCode, KmsError } from '@clef/kms';
+import { type AgeKey, type KeyReference, type Kms, type KmsCode, KmsError } from '@clef/kms';
 import { parseTimestamp } from '@clef/strict';
 import { decryptWith, isAgeIdentity } from './age-file.ts';
 import {
@@ -34,7 +34,7 @@ export type OpenPolicy = {
   readonly environment: string;
   /** The only key an artifact may be sealed with. */
   readonly sealingKey: KeyReference;
-  /** The private key where `sealingKey` is an age recipient. */
+  /** The private key where `sealingKey` is an age recipient: `identity` of parseAgeIdentity. */
   readonly ageIdentity?: string;
   /** Oldest first: the position of the key that signed is the epoch. */
   readonly verifyKeys: readonly VerifyKey[];
@@ -58,7 +58,8 @@ export type OpenedArtifact = {
  *
  * @throws {ArtifactError} In this order: `too_large`, `format`, `unsigned`, `signature`, `binding`, `key_not_pinned`,
  * `rollback`, `equivocation`, `fast_forward`, `revoked`, `not_yet_valid`, `expired`, `kms_denied`, `kms_unavailable`,
- * `kms_no_credentials`, `kms_mismatch`, `kms_settings`, `decrypt`, `format` of the content, `header_mismatch`.
+ * `kms_no_credentials`, `kms_settings`, `kms_mismatch`, `decrypt`, `header_mismatch`, `bad_content`. Where an age key opens,
+ * `bad_identity` stands in the place of the KMS's.
  */
 export async function openArtifact(
   bytes: Uint8Array,
@@ -73,7 +74,7 @@ export async function openArtifact(
   checkBinding(header, policy);
   checkSealingKey(payload, policy);
   checkRevision({ epoch, revision: header.revision, payloadDigest }, policy);
-  const sealed = refuseRevoked(payload, epoch, payloadDigest);
+  const sealed = refuseRevoked(payload, { epoch, revision: header.revision, payloadDigest }, policy);
   checkDates(header, policy);
   const identity = await findIdentity(sealed, policy, kms);
   const plaintext = await decrypt(sealed, identity);
@@ -133,15 +134,18 @@ function checkRevision(found: ArtifactFloor, { floor, minRevision = 0, now }: Op
 }
 
 // A revocation has no end, so it comes before the dates; it counts only above the floor, so that an old one cannot be
-// played again (INV-54).
-function refuseRevoked(payload: ArtifactPayload, epoch: number, payloadDigest: string): SealedPayload {
+// played again. One that nobody signed stops this opener too, but must not lift its floor (INV-54).
+function refuseRevoked(
+  payload: ArtifactPayload,
+  found: ArtifactFloor,
+  { verifyKeys }: OpenPolicy,
+): SealedPayload {
   if (!('revoked' in payload)) return payload;
-  const { revision } = payload.header;
-  throw new ArtifactError('revoked', `Revision ${revision} revokes this identity`, {
-    epoch,
-    revision,
-    payloadDigest,
-  });
+  throw new ArtifactError(
+    'revoked',
+    `Revision ${found.revision} revokes this identity`,
+    verifyKeys.length > 0 ? found : {},
+  );
 }
 
 function checkDates({ packedAt, expiresAt }: ArtifactHeader, { now }: OpenPolicy): void {
@@ -157,12 +161,8 @@ async function findIdentity(
   policy: OpenPolicy,
   kms: Pick<Kms, 'unwrap'> | undefined,
 ): Promise<string> {
-  const { sealingKey, repository, identity, environment, ageIdentity } = policy;
-  if (sealingKey.kind === 'age') {
-    if (ageIdentity === undefined)
-      throw new ArtifactError('bad_identity', 'The age private key of this machine is missing');
-    return ageIdentity;
-  }
+  const { sealingKey, repository, identity, environment } = policy;
+  if (sealingKey.kind === 'age') return checkAgeIdentity(sealingKey, policy.ageIdentity);
   if (kms === undefined || seal.wrappedIdentity === undefined)
     throw new TypeError('A sealing key in a KMS needs a KMS');
   const context = artifactContext({
@@ -173,6 +173,14 @@ async function findIdentity(
     digest: digestOf(ciphertext),
   });
   return readOneTimeIdentity(await unwrap(kms, sealingKey, seal.wrappedIdentity, context));
+}
+
+function checkAgeIdentity({ hybrid }: AgeKey, identity: string | undefined): string {
+  if (identity !== undefined && isAgeIdentity(identity, hybrid ? 'hybrid' : 'x25519')) return identity;
+  throw new ArtifactError(
+    'bad_identity',
+    'The age private key of this machine is missing, or not of the kind of its recipient',
+  );
 }
 
 const kmsCodes = {

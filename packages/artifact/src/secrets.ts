@@ -1,6 +1,6 @@
 // What is inside of the encryption: the header once more and the secrets, as JSON and then spaces up to a multiple of
 // 4,096 bytes, so that the size says little (catalogue INV-42). Both directions.
-import { decodeUtf8, excerpt, type JsonObject, type JsonValue, parseJson, StrictError } from '@clef/strict';
+import { excerpt, type JsonObject, type JsonValue, parseJson, StrictError } from '@clef/strict';
 import { type ArtifactHeader, headerFields, maxArtifactBytes, orderedHeader } from './artifact.ts';
 import { ArtifactError } from './artifact-error.ts';
 
@@ -9,12 +9,16 @@ const maxValueBytes = 256 * 1024;
 // A namespace of 63, two underscores, a key of 128 (formats.md, "prefix: namespace").
 const namePattern = /^[A-Za-z_][A-Za-z0-9_]{0,192}$/;
 const jsonLimits = { maxBytes: maxArtifactBytes, maxDepth: 3 };
+const space = 0x20;
+const openingBrace = 0x7b;
+const closingBrace = 0x7d;
 
 /**
  * The plaintext of an artifact.
- * @throws {ArtifactError} `bad_content` for a name or a value that no artifact may hold.
+ * @throws {ArtifactError} `bad_content` for a name or a value that no artifact may hold, and where there is no secret.
  */
 export function formatSecrets(header: ArtifactHeader, secrets: ReadonlyMap<string, string>): Uint8Array {
+  if (secrets.size === 0) throw new ArtifactError('bad_content', 'There is no secret to pack');
   for (const [name, value] of secrets) {
     const fault = nameFault(name) ?? valueFault(value);
     if (fault !== undefined)
@@ -34,7 +38,7 @@ function formatMap(secrets: ReadonlyMap<string, string>): string {
 
 /**
  * The secrets in a plaintext whose header is `header`.
- * @throws {ArtifactError} `format`; `header_mismatch` where the header inside is not the verified one (INV-37).
+ * @throws {ArtifactError} `bad_content`; `header_mismatch` where the header inside is not the verified one (INV-37).
  */
 export function parseSecrets(plaintext: Uint8Array, header: ArtifactHeader): Map<string, string> {
   const { header: inner, secrets, ...rest } = readPadded(plaintext);
@@ -47,21 +51,21 @@ export function parseSecrets(plaintext: Uint8Array, header: ArtifactHeader): Map
       'The header inside of the encryption differs from the outer one',
     );
   }
-  return new Map(Object.entries(secrets).map(checkEntry));
+  const entries = Object.entries(secrets).map(checkEntry);
+  if (entries.length === 0) throw malformed('it holds no secret');
+  return new Map(entries);
 }
 
 function readPadded(plaintext: Uint8Array): JsonObject {
   if (plaintext.length === 0 || plaintext.length % paddingBytes !== 0) {
     throw malformed(`its length is not a multiple of ${paddingBytes}`);
   }
+  const json = plaintext.subarray(0, plaintext.findLastIndex((byte) => byte !== space) + 1);
+  const isTight = plaintext.length - json.length < paddingBytes;
+  const isBare = json[0] === openingBrace && json.at(-1) === closingBrace;
+  if (!isTight || !isBare) throw malformed('it is not an object padded with the fewest spaces');
   try {
-    const text = decodeUtf8(plaintext);
-    const json = text.replace(/ +$/, '');
-    const isTight = plaintext.length - Buffer.byteLength(json, 'utf8') < paddingBytes;
-    const isBare = json.startsWith('{') && json.endsWith('}');
-    if (!isTight || !isBare) throw malformed('it is not padded with the fewest spaces');
-    const value = parseJson(json, jsonLimits);
-    return isObject(value) ? value : {};
+    return parseJson(json, jsonLimits) as JsonObject;
   } catch (error) {
     if (!(error instanceof StrictError)) throw error;
     // Neither message nor cause: the reader's may quote a secret.
@@ -98,7 +102,7 @@ function valueFault(value: string): string | undefined {
 }
 
 function malformed(why: string): ArtifactError {
-  return new ArtifactError('format', `The decrypted content is malformed: ${why}`, { faults: [why] });
+  return new ArtifactError('bad_content', `The decrypted content is malformed: ${why}`, { faults: [why] });
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {
