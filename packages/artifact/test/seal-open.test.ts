@@ -11,6 +11,7 @@ import {
   openArtifact,
   parseAgeIdentity,
   parseArtifact,
+  sealArtifact,
 } from '../src/index.ts';
 import {
   header,
@@ -65,7 +66,7 @@ describe('sealing and opening', () => {
       .filter((text) => !text.includes('\0'));
     const kms = memoryKms();
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(name, value), { maxLength: 20 }), async (entries) => {
+      fc.asyncProperty(fc.array(fc.tuple(name, value), { minLength: 1, maxLength: 20 }), async (entries) => {
         const secrets = new Map(entries);
         const opened = await openArtifact(await seal(kms, { secrets }), policyWith(), { kms });
         expect(opened.secrets).toEqual(secrets);
@@ -122,9 +123,10 @@ describe('what an artifact tells', () => {
     const keys: string[] = [];
     const kms = memoryKms();
     const spy = {
-      wrap: async (...args: Parameters<typeof kms.wrap>) => (
-        keys.push(Buffer.from(args[1]).toString()), kms.wrap(...args)
-      ),
+      wrap: async (...args: Parameters<typeof kms.wrap>) => {
+        keys.push(Buffer.from(args[1]).toString());
+        return await kms.wrap(...args);
+      },
     };
     for (let index = 0; index < 20; index += 1) await seal({ ...kms, ...spy });
     expect(new Set(keys).size).toBe(20);
