@@ -79,7 +79,7 @@ function listen(
 }
 
 function listenError(cause: NodeJS.ErrnoException, what: string): LoopbackError {
-  switch (cause.code) {
+  switch (cause.code ?? '') {
     case 'EADDRINUSE':
       return new LoopbackError('port_in_use', `Cannot listen on ${what}: another process does`, { cause });
     case 'EACCES':

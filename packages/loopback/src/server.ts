@@ -163,7 +163,7 @@ function attach(desk: Desk): void {
   server.on('clientError', (cause: NodeJS.ErrnoException, socket) => {
     // In the middle of a reply nothing else may be written: the client would take it for a part of that.
     if (connections.isBusy(socket) || !connections.end(socket)) socket.destroy();
-    else refuseSocket(desk, socket, refusalOf(cause.code));
+    else refuseSocket(desk, socket, refusalOf(cause.code ?? ''));
   });
 }
 
@@ -241,7 +241,7 @@ function replyTo(desk: Desk, code: RefusalCode): Reply {
   return desk.refusals.get(code) ?? { status: 500 };
 }
 
-function refusalOf(errno: string | undefined): RefusalCode {
+function refusalOf(errno: string): RefusalCode {
   switch (errno) {
     case 'HPE_HEADER_OVERFLOW':
       return 'headers_too_large';
