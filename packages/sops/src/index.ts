@@ -44,6 +44,7 @@ export {
   type Sources,
   unwrapDataKey,
   useDataKey,
+  type WrapOptions,
 } from './sops-file.ts';
 export {
   type Comment,

@@ -8,7 +8,6 @@ import { type Stanza, type StanzaList, stanzaLists } from './master-keys/master-
 import { SopsError } from './sops-error.ts';
 import {
   type Entry,
-  entriesOf,
   findEntry,
   type Leaf,
   type Mapping,
@@ -33,8 +32,6 @@ export type Metadata = {
   /** The encrypted MAC, or an empty string when there is none. */
   readonly mac: string;
   readonly rule: EncryptionRule;
-  /** True when the file itself names the rule, so that it is not the default by absence. */
-  readonly hasWrittenRule: boolean;
   readonly macOnlyEncrypted: boolean;
   readonly version: string;
 };
@@ -50,15 +47,13 @@ const decoder = new TextDecoder();
  */
 export function parseMetadata(block: Mapping, { typed }: { typed: boolean }): Metadata {
   const keyGroups = readKeyGroups(block);
-  const { rule, isWritten } = readRule(block);
   return {
     block,
     keyGroups,
     shamirThreshold: readThreshold(block, typed),
     lastModified: readLastModified(block),
     mac: readMac(block),
-    rule,
-    hasWrittenRule: isWritten,
+    rule: readRule(block),
     macOnlyEncrypted: readFlag(block, 'mac_only_encrypted', typed),
     version: readVersion(block),
   };
@@ -101,7 +96,9 @@ export function withStanzas(
     if (item.kind === 'comment' || !isStanzaList(item.key)) return [item];
     const value = fresh.get(item.key);
     fresh.delete(item.key);
-    return value === undefined ? [] : [{ ...item, value }];
+    if (value !== undefined) return [{ ...item, value }];
+    // Empty lists of SOPS before 3.10 stay where they are.
+    return listOf(block, item.key).length === 0 ? [item] : [];
   });
   const added = Array.from(fresh, ([key, value]): Entry => ({ kind: 'entry', key, value }));
   const first = items.findIndex((item) => item.kind === 'entry');
@@ -169,14 +166,14 @@ function listOf(fields: Mapping, name: string): readonly TreeNode[] {
   return node.items.filter((item): item is TreeNode => item.kind !== 'comment');
 }
 
-function readRule(block: Mapping): { rule: EncryptionRule; isWritten: boolean } {
+function readRule(block: Mapping): EncryptionRule {
   const found = ruleKinds.flatMap((kind): EncryptionRule[] => {
     const text = optionalText(block, kind);
     return text === '' ? [] : [{ kind, text }];
   });
   if (found.length > 1)
     throw new SopsError('bad_metadata', 'The sops block has more than one rule', place(block));
-  return { rule: found[0] ?? defaultRule, isWritten: found.length === 1 };
+  return found[0] ?? defaultRule;
 }
 
 function readLastModified(block: Mapping): string {
@@ -242,9 +239,4 @@ function malformed(name: string, node: TreeNode): SopsError {
 
 function place(node: TreeNode): { position?: { line: number; column: number } } {
   return node.at === undefined ? {} : { position: node.at };
-}
-
-/** The names of the fields of the block, in order. */
-export function metadataFieldNames(metadata: Metadata): readonly string[] {
-  return entriesOf(metadata.block).map((entry) => entry.key);
 }

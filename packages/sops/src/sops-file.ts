@@ -46,6 +46,9 @@ export type Edit =
 /** Time (milliseconds since the epoch) and randomness, from outside. */
 export type Sources = { readonly now: number; readonly randomBytes: RandomBytes };
 
+/** What re-wrapping needs. `dropUnsupported`: leave out stanzas of kinds that this version cannot wrap, on purpose. */
+export type WrapOptions = Sources & { readonly keyring?: Keyring; readonly dropUnsupported?: boolean };
+
 /**
  * Parses an encrypted file without any key.
  *
@@ -172,29 +175,31 @@ export async function addRecipients(
 /**
  * The file with exactly these recipients, all wrapped anew under the same data key; values and MAC stay
  * byte-identical. Somebody left out still knows the data key: only {@link rotateDataKey} shuts him out.
+ *
+ * Throws SopsError 'unsupported' when the file has a stanza of a kind that cannot be wrapped, unless `dropUnsupported`.
  */
 export async function rewrap(
   file: SopsFile,
   dataKey: DataKey,
   recipients: readonly Recipient[],
-  options: Sources & { readonly keyring?: Keyring },
+  options: WrapOptions,
 ): Promise<SopsFile> {
-  onlyGroup(file.metadata);
+  refuseToDrop(file.metadata, options);
   const stanzas = await wrapDataKey(dataKey, recipients, { ...options, keyring: options.keyring ?? {} });
   return rewriteBlock(file, withStanzas(file.metadata.block, stanzas));
 }
 
 /**
  * The file under a new data key for exactly these recipients: every value, every stanza and the MAC are made anew.
- * Throws as {@link decryptTree} and {@link encryptTree} do.
+ * Throws as {@link decryptTree}, {@link encryptTree} and {@link rewrap} do.
  */
 export async function rotateDataKey(
   file: SopsFile,
   dataKey: DataKey,
   recipients: readonly Recipient[],
-  options: Sources & { readonly keyring?: Keyring },
+  options: WrapOptions,
 ): Promise<SopsFile> {
-  onlyGroup(file.metadata);
+  refuseToDrop(file.metadata, options);
   const edited = decryptTree(file, dataKey);
   const fresh = createDataKey(options.randomBytes);
   const stanzas = await wrapDataKey(fresh, recipients, { ...options, keyring: options.keyring ?? {} });
@@ -202,7 +207,10 @@ export async function rotateDataKey(
   return writeOver(file, fresh, { edited, kept: new Map(), block }, options);
 }
 
-/** The recipients that the file's stanzas name, in file order; kinds that this version cannot handle are left out. */
+/**
+ * The recipients that the file's stanzas name, grouped by kind. Kinds that this version cannot handle are left out: find
+ * them in `metadata.keyGroups` as stanzas without a recipient.
+ */
 export function recipientsOf(file: SopsFile): readonly Recipient[] {
   const stanzas = file.metadata.keyGroups.flat();
   return stanzas.flatMap(({ recipient }) => (recipient === undefined ? [] : [recipient]));
@@ -277,6 +285,13 @@ function onlyGroup(metadata: Metadata): Metadata['keyGroups'][number] {
     );
   }
   return group;
+}
+
+function refuseToDrop(metadata: Metadata, { dropUnsupported = false }: WrapOptions): void {
+  const unknown = onlyGroup(metadata).find(({ recipient }) => recipient === undefined);
+  if (unknown !== undefined && !dropUnsupported) {
+    throw new SopsError('unsupported', `The stanza in the list "${unknown.list}" cannot be wrapped anew yet`);
+  }
 }
 
 function checkMac(metadata: Metadata, dataKey: DataKey, computed: string): void {

@@ -187,7 +187,9 @@ export function keepCiphertexts(sealed: Tree, plain: Tree): Kept {
   const keep = (type: string, bytes: Uint8Array, { aad }: Place) => {
     const text = texts[index] ?? '';
     index += 1;
-    if (parseEncryptedValue(text)?.exact === true) kept.set(keptName(aad, type, bytes), text);
+    // A value in clear may look like a ciphertext; only what came out different has been one.
+    const isCiphertext = parseEncryptedValue(text)?.exact === true && decoder.decode(bytes) !== text;
+    if (isCiphertext) kept.set(keptName(aad, type, bytes), text);
   };
   mapTree(plain, {
     leaf(leaf, place) {

@@ -218,6 +218,5 @@ export function isSameTree(a: Tree, b: Tree): boolean {
 }
 
 function isSameLeaf(a: Leaf, b: Leaf): boolean {
-  if (a.type !== b.type || a.bytes.length !== b.bytes.length) return false;
-  return a.bytes.every((byte, index) => byte === b.bytes[index]);
+  return a.type === b.type && Buffer.compare(a.bytes, b.bytes) === 0;
 }

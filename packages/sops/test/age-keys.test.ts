@@ -23,7 +23,7 @@ const pqIdentity =
     .split('\n')
     .find((line) => line.startsWith('AGE-')) ?? '';
 const flip = (text: string, at: number) =>
-  text.slice(0, at) + (text[at] === 'Q' ? 'P' : 'Q') + text.slice(at + 1);
+  text.slice(0, at) + (/q/i.test(text[at] ?? '') ? 'P' : 'Q') + text.slice(at + 1);
 
 function errorOf(action: () => unknown): SopsError {
   try {

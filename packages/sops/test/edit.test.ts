@@ -385,6 +385,19 @@ describe('recipients', () => {
     });
   });
 
+  it('of kinds that cannot be wrapped are never dropped in silence', async () => {
+    const test = manifest.cases.find(({ id }) => id === 'kms-all-types-yaml');
+    const known = parseSopsFile(vectorBytes(test?.file ?? ''), 'yaml');
+    const opened = await unwrapDataKey(known, keyringOf([]));
+    for (const change of [rewrap, rotateDataKey]) {
+      await expect(change(known, opened, recipients, later)).rejects.toMatchObject({ code: 'unsupported' });
+      const changed = await change(known, opened, recipients, { ...later, dropUnsupported: true });
+      expect(changed.metadata.keyGroups.flat().map(({ list }) => list)).toEqual(['age']);
+    }
+    const shared = await addRecipients(known, opened, recipients, later);
+    expect(shared.metadata.keyGroups.flat()).toHaveLength(known.metadata.keyGroups.flat().length + 1);
+  });
+
   it('ask for identities once, and only when an age stanza is there', async () => {
     let asked = 0;
     const counting = {
