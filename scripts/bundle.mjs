@@ -1,6 +1,7 @@
 // Bundles the `clef` and `clef-agent` commands into one file each. Libraries that only some commands need (the cloud
 // SDKs, age) go into files of their own beside it, so that a command pays only for what it uses.
-import { rm } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -21,6 +22,8 @@ const common = {
   format: 'cjs',
   outExtension: { '.js': '.cjs' },
   target: 'node20',
+  // `import()` of a CommonJS file loses the names that its minified text no longer shows; `require` does not.
+  supported: { 'dynamic-import': false },
   conditions: ['clef-source'],
   external: ['@napi-rs/keyring'],
   minifySyntax: true,
@@ -38,42 +41,46 @@ const lazyPlugin = {
   },
 };
 
-/**
- * Bundles one entry point with its lazy libraries beside it.
- * @param {string} packageFolder - The package, below `packages/`.
- * @param {string} entry - The source file, below its `src/`.
- * @param {string} name - The bundle's name in `dist/`.
- */
-async function bundleCommand(packageFolder, entry, name) {
-  const out = `packages/${packageFolder}/dist`;
-  await build({
-    ...common,
-    entryPoints: { [name]: `packages/${packageFolder}/src/${entry}` },
-    outdir: out,
-    plugins: [lazyPlugin],
-  });
+/** Bundles `contents` or `entry` and returns the files of the bundle, by their path below `dist/`. */
+async function outputsOf(packageFolder, options) {
+  const dist = join(root, 'packages', packageFolder, 'dist');
+  const { outputFiles } = await build({ ...common, ...options, outdir: dist, write: false });
+  return outputFiles.map(({ path, contents }) => ({ path, contents }));
 }
 
-/** Bundles both commands into `packages/{cli,agent}/dist`, replacing what is there. */
-export async function bundle() {
-  for (const name of ['cli', 'agent'])
-    await rm(`${root}packages/${name}/dist`, { recursive: true, force: true });
-  await Promise.all([
-    bundleCommand('cli', 'main.ts', 'clef'),
-    bundleCommand('agent', 'main.ts', 'clef-agent'),
-  ]);
-  await Promise.all(
-    ['cli', 'agent'].flatMap((name) =>
-      Object.entries(lazyLibraries).map(([library, file]) =>
-        build({
-          ...common,
-          stdin: { contents: `export * from '${library}';`, resolveDir: `${root}packages/kms`, loader: 'js' },
-          entryNames: file,
-          outdir: `packages/${name}/dist/lazy`,
-        }),
-      ),
+function bundleCommand(packageFolder, name) {
+  const entryPoints = { [name]: `packages/${packageFolder}/src/main.ts` };
+  return outputsOf(packageFolder, { entryPoints, plugins: [lazyPlugin] });
+}
+
+function bundleLibraries(packageFolder) {
+  return Promise.all(
+    Object.entries(lazyLibraries).map(([library, file]) =>
+      outputsOf(packageFolder, {
+        stdin: { contents: `export * from '${library}';`, resolveDir: `${root}packages/kms`, loader: 'js' },
+        entryNames: `lazy/${file}`,
+      }),
     ),
   );
+}
+
+/** Puts a file in place in one step: a `clef` that is being started meanwhile sees the old one or the new one. */
+async function replace({ path, contents }) {
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = `${path}.${process.pid}.tmp`;
+  await writeFile(temporary, contents);
+  await rename(temporary, path);
+}
+
+/** Bundles both commands into `packages/{cli,agent}/dist`. */
+export async function bundle() {
+  const outputs = await Promise.all([
+    bundleCommand('cli', 'clef'),
+    bundleCommand('agent', 'clef-agent'),
+    bundleLibraries('cli'),
+    bundleLibraries('agent'),
+  ]);
+  await Promise.all(outputs.flat(2).map(replace));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle();

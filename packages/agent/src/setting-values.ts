@@ -124,7 +124,7 @@ export function parseSeconds(text: string, minSeconds: number, maxSeconds: numbe
 
 export function parseReauthorize(text: string): ReauthorizeSetting {
   if (text === 'never' || text === 'each-request') return text;
-  return parseSeconds(text, 60, 30 * 86_400);
+  return parseSeconds(text, 1, 30 * 86_400);
 }
 
 export function parseLogFormat(text: string): LogFormat {

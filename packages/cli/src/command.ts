@@ -55,6 +55,8 @@ export type CommandContext = {
   readonly json: boolean;
   readonly directory: string | undefined;
   readonly version: string;
+  /** The command line that starts this very program. */
+  readonly program: readonly string[];
 };
 
 /** A loaded command: returns its exit code. */

@@ -49,7 +49,8 @@ export function processTerminal(): Terminal {
 /** The machine as the operations of core see it. */
 export function processWorld(terminal: Terminal): World {
   return {
-    environment: process.env,
+    // A copy: the variable that silences the SDK is ours, and no child's.
+    environment: { ...process.env },
     cwd: process.cwd(),
     homeDirectory: process.env['HOME'] ?? homedir(),
     platform: process.platform,
@@ -88,6 +89,14 @@ export async function askYesNo(question: string): Promise<boolean> {
   return !isCancel(answer) && answer;
 }
 
+/** Resolves at the first SIGINT or SIGTERM. */
+export function untilInterrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGINT', () => resolve());
+    process.once('SIGTERM', () => resolve());
+  });
+}
+
 async function readInput(maxBytes: number): Promise<Uint8Array> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -112,3 +121,6 @@ async function readInput(maxBytes: number): Promise<Uint8Array> {
   }
   return Buffer.concat(chunks);
 }
+
+/** For the agent, which is a process of its own wherever it runs. */
+export const runningProcess: NodeJS.Process = process;

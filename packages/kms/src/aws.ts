@@ -36,15 +36,23 @@ export async function openAws(settings: KmsSettings): Promise<Provider<AwsKey>> 
   });
   return {
     wrap: async (key, plaintext, context) => {
-      const input = { KeyId: key.arn, Plaintext: plaintext, ...encryptionContext(context) };
-      const answer = await ask(key, 'wrap', () => clientOf(key).send(new EncryptCommand(input), timeLimit()));
+      const command = new EncryptCommand({
+        KeyId: key.arn,
+        Plaintext: plaintext,
+        ...encryptionContext(context),
+      });
+      const client = clientOf(key);
+      const answer = await ask(key, 'wrap', () => client.send(command, timeLimit()));
       return checkAnswer(key, answer.KeyId, answer.CiphertextBlob, maxWrappedBytes);
     },
     unwrap: async (key, wrapped, context) => {
-      const input = { KeyId: key.arn, CiphertextBlob: wrapped, ...encryptionContext(context) };
-      const answer = await ask(key, 'unwrap', () =>
-        clientOf(key).send(new DecryptCommand(input), timeLimit()),
-      );
+      const command = new DecryptCommand({
+        KeyId: key.arn,
+        CiphertextBlob: wrapped,
+        ...encryptionContext(context),
+      });
+      const client = clientOf(key);
+      const answer = await ask(key, 'unwrap', () => client.send(command, timeLimit()));
       return checkAnswer(key, answer.KeyId, answer.Plaintext, maxPlaintextBytes);
     },
   };
@@ -70,6 +78,7 @@ function mismatch(key: AwsKey, what: string): KmsError {
   return new KmsError('mismatch', `AWS KMS gave an answer that ${what}`, { key: key.text });
 }
 
+/** Only the call itself is judged here: an error in making it is a bug and is shown as one. */
 async function ask<T>(key: AwsKey, verb: 'wrap' | 'unwrap', call: () => Promise<T>): Promise<T> {
   try {
     return await call();

@@ -1,7 +1,8 @@
 // `clef agent`
 import { processWorld, runAgent } from '@clef/agent';
 import type { CommandContext, CommandInput } from '../command.ts';
+import { runningProcess } from '../terminal.ts';
 
-export async function run(_context: CommandContext, input: CommandInput): Promise<number> {
-  return runAgent(input.rest, processWorld());
+export async function run({ world }: CommandContext, input: CommandInput): Promise<number> {
+  return runAgent(input.rest, processWorld(runningProcess, world.now));
 }

@@ -1,0 +1,56 @@
+// `clef kms emulate`
+import { resolve } from 'node:path';
+import { EmulatorError, emulatorVariables, startEmulator } from '@clef/emulator';
+import { parseInteger, StrictError } from '@clef/strict';
+import type { CommandContext, CommandInput } from '../command.ts';
+import { untilInterrupted } from '../terminal.ts';
+import { UsageError } from '../usage-error.ts';
+
+export async function run({ world, terminal, json }: CommandContext, input: CommandInput): Promise<number> {
+  const state = input.text('--state');
+  const emulator = await startEmulator({
+    now: world.now,
+    randomBytes: world.randomBytes,
+    port: readPort(input.text('--port')),
+    ...(state !== undefined && { statePath: resolve(world.cwd, state) }),
+    onFault: () => terminal.talk('warning: the emulator could not answer a call, or write its state file'),
+  }).catch((error: unknown) => {
+    throw error instanceof EmulatorError
+      ? new UsageError(error.message, 'run "clef kms emulate --help"')
+      : error;
+  });
+  const { url, awsKey, gcpKey } = emulator;
+  const variables = emulatorVariables(emulator);
+  if (json) await terminal.data(`${JSON.stringify({ url, awsKey, gcpKey, variables })}\n`);
+  else {
+    terminal.talk(
+      `The emulator listens on ${url}. Its keys are in software: never put a real secret behind them`,
+    );
+    terminal.talk(`  AWS KMS  ${awsKey.reference}`);
+    terminal.talk(`  GCP KMS  ${gcpKey.reference}`);
+    terminal.talk(
+      'Set these variables where you use it (they make you its administrator), and press Ctrl-C to stop:',
+    );
+    await terminal.data(
+      Object.entries(variables)
+        .map(([name, value]) => `export ${name}=${value}\n`)
+        .join(''),
+    );
+  }
+  await untilInterrupted();
+  await emulator.stop();
+  return 0;
+}
+
+function readPort(text: string | undefined): number {
+  if (text === undefined) return 0;
+  try {
+    return parseInteger(text, { min: 1, max: 65_535 });
+  } catch (error) {
+    if (!(error instanceof StrictError)) throw error;
+    throw new UsageError(
+      '"--port" is not a port number between 1 and 65535',
+      'write for example: --port 7780',
+    );
+  }
+}
