@@ -21,7 +21,7 @@ type Authorization = {
 const maxSkewMs = 5 * 60 * 1000;
 
 const authorizationPattern =
-  /^AWS4-HMAC-SHA256 Credential=([A-Za-z0-9]{16,128})\/([0-9]{8})\/([a-z0-9-]{1,64})\/([a-z0-9-]{1,64})\/aws4_request, ?SignedHeaders=([a-z0-9;_-]{1,2048}), ?Signature=([0-9a-f]{64})$/;
+  /^AWS4-HMAC-SHA256 Credential=([A-Za-z0-9]{8,128})\/([0-9]{8})\/([a-z0-9-]{1,64})\/([a-z0-9-]{1,64})\/aws4_request, ?SignedHeaders=([a-z0-9;_-]{1,2048}), ?Signature=([0-9a-f]{64})$/;
 
 /**
  * Returns who signed a request, and for which region.
