@@ -4,6 +4,7 @@ import { encodeBech32 } from '@clef/strict';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decryptAge, decryptArmoredAge, encryptToAgeRecipient } from '../src/age/age-encryption.ts';
+import { decodeArmor } from '../src/age/age-file.ts';
 import {
   checkAgeRecipient,
   decryptWithPassphrase,
@@ -152,7 +153,6 @@ describe('age files', () => {
 
   it('any flipped bit is an error, never other bytes', async () => {
     const identities = parseAgeIdentities(pair.identity);
-    const { decodeArmor } = await import('../src/age/age-file.ts');
     const file =
       decodeArmor(await encryptToAgeRecipient(randomBytes(32), pair.recipient, randomBytes)) ??
       new Uint8Array();
@@ -188,6 +188,9 @@ describe('a key file with a passphrase', () => {
     expect(isEncryptedKeyFile(armored)).toBe(true);
     expect(isEncryptedKeyFile(pair.identity)).toBe(false);
     expect(await decryptWithPassphrase(armored, 'correct horse')).toBe(`${pair.identity}\n`);
+    const binary = decodeArmor(armored) ?? new Uint8Array();
+    expect(isEncryptedKeyFile(binary)).toBe(true);
+    expect(await decryptWithPassphrase(binary, 'correct horse')).toBe(`${pair.identity}\n`);
     await expect(decryptWithPassphrase(armored, 'wrong')).rejects.toMatchObject({ code: 'bad_identity' });
   });
 

@@ -24,6 +24,7 @@ import {
   unwrapDataKey,
 } from '../src/index.ts';
 import { isSameTree } from '../src/tree.ts';
+import { keepCiphertexts } from '../src/tree-cipher.ts';
 import { anyTree, flatTree, flatValues, oddKeys, oddStrings } from './trees.ts';
 import { fakeCloud, keyringOf, manifest, vectorBytes } from './vectors.ts';
 
@@ -178,6 +179,14 @@ describe('an edit', () => {
     const swapped = parseSopsFile(Buffer.from([second, first, ...rest].join('\n')), 'yaml');
     const action = () => editSopsFile(swapped, key, [{ op: 'set', path: ['A'], value: 'x' }], later);
     expect(action).toThrowError(expect.objectContaining({ code: 'mac_mismatch' }) as Error);
+  });
+
+  it('never takes a clear value for a ciphertext to use again, whatever it looks like', async () => {
+    const lookalike = /^A: (.*)$/m.exec(textOf((await fileOf(flatTree({ A: '1' }))).file))?.[1] ?? '';
+    const tree = flatTree({ A_unencrypted: lookalike });
+    const { file, key } = await fileOf(tree);
+    expect(textOf(file)).toContain(`A_unencrypted: ${lookalike}\n`);
+    expect([...keepCiphertexts(file.tree, decryptTree(file, key)).keys()]).toEqual([]);
   });
 
   it('leaves stanzas of kinds it does not know byte for byte', async () => {

@@ -153,6 +153,39 @@ describe('the real sops', () => {
     expect(isSameTree(parsePlainTree(Buffer.from(printed), 'yaml'), theirs.tree)).toBe(true);
   });
 
+  it('and we take turns in setting values of one file', async () => {
+    const turns = fc.array(
+      fc.record({
+        ours: fc.boolean(),
+        key: fc.constantFrom('A', 'B', 'C', 'D'),
+        value: fc.constantFrom(...oddStrings.filter((value) => value !== '')),
+      }),
+      { minLength: 4, maxLength: 8 },
+    );
+    await fc.assert(
+      fc.asyncProperty(turns, async (sequence) => {
+        home.write('turns.yaml', formatSopsFile(await encryptHere(flatTree({ A: 'a' }))));
+        const values: Record<string, string> = { A: 'a' };
+        for (const { ours, key, value } of sequence) {
+          values[key] = value;
+          if (!ours) await outputOf(home.sops(['set', 'turns.yaml', `["${key}"]`, JSON.stringify(value)]));
+          else {
+            const file = parseSopsFile(home.read('turns.yaml'), 'yaml');
+            const dataKey = await unwrapDataKey(file, keyring);
+            home.write(
+              'turns.yaml',
+              formatSopsFile(editSopsFile(file, dataKey, [{ op: 'set', path: [key], value }], sources)),
+            );
+          }
+          expect(flatValues((await openHere(home.read('turns.yaml'))).tree)).toEqual(values);
+        }
+        const printed = await outputOf(home.sops(['decrypt', '--output-type', 'json', 'turns.yaml']));
+        expect(JSON.parse(printed)).toEqual(values);
+      }),
+      { numRuns: 12 },
+    );
+  });
+
   it('decrypts any document of ours', async () => {
     await fc.assert(
       fc.asyncProperty(anyTree, async (tree) => {

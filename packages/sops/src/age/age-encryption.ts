@@ -16,7 +16,7 @@ import { type AgeIdentity, checkAgeRecipient, x25519RecipientBytes } from './age
 import { makeX25519Stanza, openX25519Stanza } from './x25519.ts';
 
 const scryptWorkFactor = 18;
-const maxKeyFileCharacters = 1024 * 1024;
+const maxKeyFileBytes = 1024 * 1024;
 
 /** How an age file did not open: nobody's key, or a file that is not as it was written. */
 export type AgeFailure = 'no_match' | 'malformed';
@@ -71,23 +71,24 @@ export function openWithX25519(file: AgeFile, identities: readonly AgeIdentity[]
   return 'no_match';
 }
 
-/** True for the text of a key file that is itself encrypted with a passphrase. */
-export function isEncryptedKeyFile(text: string): boolean {
+/** True for a key file that is itself encrypted with a passphrase, armored or binary. */
+export function isEncryptedKeyFile(file: string | Uint8Array): boolean {
+  const text = typeof file === 'string' ? file : Buffer.from(file.subarray(0, 100)).toString('latin1');
   return (
     text.startsWith('age-encryption.org/') || text.trimStart().startsWith('-----BEGIN AGE ENCRYPTED FILE')
   );
 }
 
 /**
- * The text of a passphrase-encrypted, armored key file. About a second of work by design.
+ * The text of a passphrase-encrypted key file, armored or binary. About a second of work by design.
  *
  * Throws SopsError 'bad_identity' when the passphrase is wrong or the file damaged: the two cannot be told apart.
  */
-export async function decryptWithPassphrase(armored: string, passphrase: string): Promise<string> {
-  const bytes = armored.length > maxKeyFileCharacters ? undefined : decodeArmor(armored);
+export async function decryptWithPassphrase(file: string | Uint8Array, passphrase: string): Promise<string> {
+  const bytes = file.length > maxKeyFileBytes ? undefined : binaryOf(file);
   const isAlone = bytes !== undefined && parseAgeFile(bytes)?.stanzas[0]?.args[0] === 'scrypt';
   if (bytes === undefined || !isAlone) {
-    throw new SopsError('bad_identity', 'The key file is not an armored age file made with a passphrase');
+    throw new SopsError('bad_identity', 'The key file is not an age file made with a passphrase');
   }
   const { Decrypter } = await import('age-encryption');
   const decrypter = new Decrypter();
@@ -97,6 +98,11 @@ export async function decryptWithPassphrase(armored: string, passphrase: string)
   } catch {
     throw new SopsError('bad_identity', 'The passphrase does not open the key file, or the file is damaged');
   }
+}
+
+function binaryOf(file: string | Uint8Array): Uint8Array | undefined {
+  const text = typeof file === 'string' ? file : Buffer.from(file).toString('latin1');
+  return typeof file !== 'string' && text.startsWith('age-encryption.org/') ? file : decodeArmor(text);
 }
 
 /** An armored age file that a passphrase opens. Throws SopsError 'bad_identity' for an empty passphrase. */

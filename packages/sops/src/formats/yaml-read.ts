@@ -1,6 +1,6 @@
 // YAML text to the tree: ordered, duplicates refused in one pass, scalars as go-yaml reads them, places kept.
 // The parser's own values are never used (it reorders and merges); its messages neither (they quote the text).
-import { decodeUtf8, excerpt, StrictError } from '@clef/strict';
+import { excerpt } from '@clef/strict';
 import {
   type Alias,
   Composer,
@@ -18,21 +18,14 @@ import {
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml';
-import { canonicalInteger, formatFloat, typedLeaf } from '../leaf-values.ts';
+import { typedLeaf } from '../leaf-values.ts';
 import { SopsError } from '../sops-error.ts';
-import {
-  type Comment,
-  type Entry,
-  type Leaf,
-  type ScalarStyle,
-  type SourceSpan,
-  stringLeaf,
-  type TreeNode,
-} from '../tree.ts';
+import type { Comment, Entry, Leaf, ScalarStyle, SourceSpan, TreeNode } from '../tree.ts';
 import type { Feature, Limits } from './format.ts';
 import { placeComments } from './yaml-comments.ts';
 import { isWithinDepth } from './yaml-depth.ts';
-import { resolvePlainScalar } from './yaml-scalars.ts';
+import { resolveScalar } from './yaml-scalars.ts';
+import { decodeYamlText, repairEmptyMappings } from './yaml-text.ts';
 
 /** Containers while they are being filled. */
 export type OpenMapping = {
@@ -68,8 +61,7 @@ const styles: Readonly<Record<string, ScalarStyle>> = {
 
 /** Reads all documents. Throws SopsError 'parse_error', 'unsupported' or 'limit'. */
 export function readYaml(bytes: Uint8Array, limits: Limits): YamlText {
-  const decoded = decodeText(bytes, limits);
-  refuseOtherFiles(decoded);
+  const decoded = decodeYamlText(bytes, limits);
   if (!isWithinDepth(decoded, limits.maxDepth)) {
     throw new SopsError('limit', `The file nests deeper than ${limits.maxDepth} levels`);
   }
@@ -87,50 +79,6 @@ export function readYaml(bytes: Uint8Array, limits: Limits): YamlText {
   }));
   placeComments(text, roots, reader.documentStarts, spans);
   return { text, hasByteOrderMark, roots, features: reader.features };
-}
-
-function decodeText(bytes: Uint8Array, limits: Limits): string {
-  if (bytes.length > limits.maxBytes) {
-    throw new SopsError('limit', `The file has ${bytes.length} bytes; at most ${limits.maxBytes} are read`);
-  }
-  if (bytes.length > 0 && bytes.every((byte) => byte === 0)) {
-    throw new SopsError(
-      'parse_error',
-      'The file holds nothing but NUL bytes, as after a crash while writing',
-    );
-  }
-  if (Buffer.from(bytes.subarray(0, 10)).toString('latin1') === '\0GITCRYPT\0') {
-    throw new SopsError('parse_error', 'The file is locked by git-crypt');
-  }
-  try {
-    return decodeUtf8(bytes, { allowBom: true });
-  } catch (error) {
-    if (!(error instanceof StrictError)) throw error;
-    const details = error.position === undefined ? {} : { position: error.position };
-    throw new SopsError('parse_error', 'The file is not valid UTF-8', details);
-  }
-}
-
-function refuseOtherFiles(text: string): void {
-  if (text.startsWith('version https://git-lfs.github.com/spec/')) {
-    throw new SopsError('parse_error', 'The file is a Git LFS pointer, not the file itself');
-  }
-  const marker = /^(?:<<<<<<<|>>>>>>>|\|\|\|\|\|\|\|) /m.exec(text);
-  if (marker !== null) {
-    const position = { line: text.slice(0, marker.index).split('\n').length, column: 1 };
-    throw new SopsError('parse_error', 'The file holds the conflict markers of an unfinished merge', {
-      position,
-    });
-  }
-}
-
-/**
- * Indents the closing brace that SOPS writes in column one for an empty mapping with comments, which is not YAML below
- * the top level (spec sops-format, section 10.1). The text is otherwise untouched.
- */
-function repairEmptyMappings(text: string): string {
-  if (!/^\}/m.test(text)) return text;
-  return text.replace(/(\{\r?\n(?:([ ]+)#[^\n]*\n)+)\}(?=\r?$)/gm, '$1$2}');
 }
 
 function parseDocuments(text: string): { tokens: CST.Token[]; documents: Document.Parsed[] } {
@@ -376,7 +324,7 @@ class YamlReader {
     const [start, end] = node.range;
     const style = styles[node.type ?? 'PLAIN'] ?? 'plain';
     const text = scalarText(node, style);
-    const leaf = node.tag === undefined ? untaggedLeaf(text, style) : taggedLeaf(text, style, node.tag);
+    const leaf = resolveScalar(text, style, node.tag);
     if (leaf === 'too_large') {
       throw this.fail('unsupported', 'An integer beyond 64 signed bits cannot be encrypted', start);
     }
@@ -389,38 +337,6 @@ class YamlReader {
 function scalarText(node: Scalar.Parsed, style: ScalarStyle): string {
   const text = typeof node.value === 'string' ? node.value : (node.source ?? '');
   return style === 'plain' || style === 'single' ? text.replace(/([\u2028\u2029]) +/g, '$1') : text;
-}
-
-function untaggedLeaf(text: string, style: ScalarStyle): Leaf | 'too_large' {
-  return style === 'plain' ? resolvePlainScalar(text) : stringLeaf(text);
-}
-
-const standardTag = 'tag:yaml.org,2002:';
-
-// A standard tag must fit what the text reads as, quoted or not; other tags are dropped and the text is a string.
-function taggedLeaf(text: string, style: ScalarStyle, tag: string): Leaf | 'too_large' | undefined {
-  if (tag === '!') return stringLeaf(text);
-  if (!tag.startsWith(standardTag)) return stringLeaf(text);
-  const name = tag.slice(standardTag.length);
-  if (name === 'str' || name === 'merge') return stringLeaf(text);
-  if (name === 'binary') return binaryLeaf(text);
-  const leaf = resolvePlainScalar(text);
-  if (leaf === 'too_large') return leaf;
-  const wanted = name === 'timestamp' ? 'time' : name;
-  if (leaf.type === wanted) return leaf;
-  if (wanted === 'float' && leaf.type === 'int') return floatOfInteger(leaf);
-  return ['int', 'float', 'bool', 'null', 'time'].includes(wanted) ? undefined : untaggedLeaf(text, style);
-}
-
-function floatOfInteger(leaf: Leaf): Leaf {
-  const text = canonicalInteger(new TextDecoder().decode(leaf.bytes)) ?? '0';
-  return typedLeaf('float', formatFloat(Number(text)));
-}
-
-function binaryLeaf(text: string): Leaf | undefined {
-  const compact = text.replace(/[\r\n]/g, '');
-  const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(compact);
-  return isBase64 ? stringLeaf(new Uint8Array(Buffer.from(compact, 'base64'))) : undefined;
 }
 
 const errorTexts: Readonly<Record<string, string>> = {

@@ -1,6 +1,6 @@
-// Plain YAML scalars as go-yaml v3 resolves them, which is neither YAML 1.1 nor 1.2 (spec sops-format, section 10.1).
-import { assembleTime, formatFloat, typedLeaf } from '../leaf-values.ts';
-import { type Leaf, stringLeaf } from '../tree.ts';
+// YAML scalars as go-yaml v3 resolves them, which is neither YAML 1.1 nor 1.2 (spec sops-format, section 10.1).
+import { assembleTime, canonicalInteger, formatFloat, typedLeaf } from '../leaf-values.ts';
+import { type Leaf, type ScalarStyle, stringLeaf } from '../tree.ts';
 
 const int64Max = 2n ** 63n - 1n;
 const uint64Max = 2n ** 64n - 1n;
@@ -9,6 +9,18 @@ const specialFloat = /^(?:\.nan|\.NaN|\.NAN|([+-]?)\.(?:inf|Inf|INF))$/;
 const decimalFloat = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/;
 const instant =
   /^([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?:([Tt])([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:[.,]([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})| ([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:[.,]([0-9]+))?)?$/;
+
+/**
+ * The value of a scalar, quoted or not, with the full name of its tag if it has one; undefined when it does not fit the
+ * tag, 'too_large' for integers that SOPS refuses to encrypt.
+ */
+export function resolveScalar(
+  text: string,
+  style: ScalarStyle,
+  tag: string | undefined,
+): Leaf | 'too_large' | undefined {
+  return tag === undefined ? untaggedLeaf(text, style) : taggedLeaf(text, style, tag);
+}
 
 /** The value of a plain scalar without a tag; 'too_large' for integers that SOPS refuses to encrypt. */
 export function resolvePlainScalar(text: string): Leaf | 'too_large' {
@@ -64,4 +76,36 @@ function resolveInteger(text: string): Leaf | 'too_large' | undefined {
   const value = sign === '-' ? -magnitude : magnitude;
   if (value <= int64Max && value >= -int64Max - 1n) return typedLeaf('int', value.toString());
   return value > 0n && value <= uint64Max ? 'too_large' : undefined;
+}
+
+function untaggedLeaf(text: string, style: ScalarStyle): Leaf | 'too_large' {
+  return style === 'plain' ? resolvePlainScalar(text) : stringLeaf(text);
+}
+
+const standardTag = 'tag:yaml.org,2002:';
+
+// A standard tag must fit what the text reads as, quoted or not; other tags are dropped and the text is a string.
+function taggedLeaf(text: string, style: ScalarStyle, tag: string): Leaf | 'too_large' | undefined {
+  if (tag === '!') return stringLeaf(text);
+  if (!tag.startsWith(standardTag)) return stringLeaf(text);
+  const name = tag.slice(standardTag.length);
+  if (name === 'str' || name === 'merge') return stringLeaf(text);
+  if (name === 'binary') return binaryLeaf(text);
+  const leaf = resolvePlainScalar(text);
+  if (leaf === 'too_large') return leaf;
+  const wanted = name === 'timestamp' ? 'time' : name;
+  if (leaf.type === wanted) return leaf;
+  if (wanted === 'float' && leaf.type === 'int') return floatOfInteger(leaf);
+  return ['int', 'float', 'bool', 'null', 'time'].includes(wanted) ? undefined : untaggedLeaf(text, style);
+}
+
+function floatOfInteger(leaf: Leaf): Leaf {
+  const text = canonicalInteger(new TextDecoder().decode(leaf.bytes)) ?? '0';
+  return typedLeaf('float', formatFloat(Number(text)));
+}
+
+function binaryLeaf(text: string): Leaf | undefined {
+  const compact = text.replace(/[\r\n]/g, '');
+  const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(compact);
+  return isBase64 ? stringLeaf(new Uint8Array(Buffer.from(compact, 'base64'))) : undefined;
 }
