@@ -44,8 +44,8 @@ const coreFloors: readonly (readonly string[])[] = [
 const thirdParty: Readonly<Record<string, readonly string[]>> = {
   strict: [],
   host: [],
-  // The YAML parser; age beyond X25519; Bech32.
-  sops: ['yaml', 'age-encryption', '@scure/base'],
+  // The YAML parser; age beyond X25519; Go's regular expressions for encryption rules.
+  sops: ['yaml', 'age-encryption', 're2js'],
   // The official SDKs, loaded on first use; Bech32.
   kms: ['@aws-sdk/client-kms', 'google-auth-library', '@scure/base'],
   // The one-time hybrid key.
