@@ -2,15 +2,7 @@
 import { formatTimestamp } from '@clef/strict';
 import { generateX25519Identity } from 'age-encryption';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { encryptTo, makeOneTimeIdentity, parseAgeIdentity } from '../src/age-file.ts';
-import {
-  type ArtifactCode,
-  artifactContext,
-  type OpenPolicy,
-  openArtifact,
-  parseVerifyKey,
-} from '../src/index.ts';
-import { formatSecrets } from '../src/secrets.ts';
+import { type ArtifactCode, type OpenPolicy, openArtifact, parseAgeIdentity } from '../src/index.ts';
 import {
   type CountingKms,
   envelope,
@@ -404,7 +396,11 @@ describe('the payload, well signed', () => {
 
   it('INV-54: where nothing can be verified, an unsigned revocation closes', async () => {
     const forged = envelope(text(JSON.stringify({ ...header, revoked: { reason: 'x' } })), []);
-    expect(await codeOf(forged, policyWith({ verifyKeys: [], allowUnsigned: true }))).toBe('revoked');
+    const policy = policyWith({ verifyKeys: [], allowUnsigned: true });
+    const error: unknown = await openArtifact(forged, policy, { kms }).catch((cause: unknown) => cause);
+    expect(error).toMatchObject({ code: 'revoked' });
+    // It may not lift the floor: whoever forged it would shut out every artifact to come.
+    expect([error].map((it) => (it as { revision?: number }).revision)).toEqual([undefined]);
   });
 
   it('E18: a revocation says where the floor goes', async () => {
@@ -477,210 +473,6 @@ describe('the floor', () => {
   });
 });
 
-describe('what the KMS gives back', () => {
-  const answering = (answer: string): CountingKms => ({ ...kms, unwrap: async () => Buffer.from(answer) });
-  const outcome = async (service: CountingKms, artifact = good): Promise<unknown> =>
-    await openArtifact(artifact, policyWith(), { kms: service }).then(
-      () => 'opened',
-      (error: unknown) => error,
-    );
-
-  it.each([
-    ['E13: nothing', async () => ''],
-    ['E13: something else', async () => 'hello'],
-    ['E13: an X25519 key', async () => await generateX25519Identity()],
-    ['E13: a key in lower case', async () => (await makeOneTimeIdentity()).identity.toLowerCase()],
-    ['E13: a key that was cut short', async () => (await makeOneTimeIdentity()).identity.slice(0, -1)],
-    [
-      'E13: a key with a typing error',
-      async () => (await makeOneTimeIdentity()).identity.replace(/.$/, 'B').replace(/B(.)$/, 'C$1'),
-    ],
-    ['E13: a key and a line break', async () => `${(await makeOneTimeIdentity()).identity}\n`],
-    ['E13: the key of another artifact', async () => (await makeOneTimeIdentity()).identity],
-  ])('%s', async (_, make) => {
-    const answer = await make();
-    const error = await outcome(answering(answer));
-    expect(error).toMatchObject({ code: 'kms_mismatch' });
-    if (answer.length > 8)
-      expect(JSON.stringify([String(error), String((error as Error).cause)])).not.toContain(answer);
-  });
-
-  it('a bug is not dressed up as a refusal', async () => {
-    const broken = { ...kms, unwrap: () => Promise.reject(new RangeError('bug')) };
-    expect(await outcome(broken)).toBeInstanceOf(RangeError);
-  });
-});
-
-describe('what is inside of the encryption', () => {
-  const goodInner = (): string => Buffer.from(formatSecrets(header, new Map([['A', 'canary']]))).toString();
-  const padded = (json: string): string =>
-    json.padEnd(Math.ceil(Buffer.byteLength(json) / 4096) * 4096 - (Buffer.byteLength(json) - json.length));
-  const inner = (secrets: string, head: string = JSON.stringify(header)): string =>
-    padded(`{"header":${head},"secrets":${secrets}}`);
-  const headerWith = (changes: Json): string => JSON.stringify({ ...header, ...changes });
-
-  /** A well-signed, well-wrapped artifact around any plaintext. */
-  async function around(
-    plaintext: string | Uint8Array,
-    mangle: (file: Uint8Array) => Uint8Array = (file) => file,
-  ): Promise<Uint8Array> {
-    const { identity, recipient } = await makeOneTimeIdentity();
-    const ciphertext = mangle(await encryptTo(recipient, Buffer.from(plaintext)));
-    const wrapped = await kms.wrap(
-      kmsKey,
-      Buffer.from(identity),
-      artifactContext({ ...header, digest: sha256(ciphertext) }),
-    );
-    const wrappedIdentity = Buffer.from(wrapped).toString('base64');
-    return await signed({
-      ...header,
-      seal: { key: kmsKey.text, wrappedIdentity },
-      ciphertext: Buffer.from(ciphertext).toString('base64'),
-    });
-  }
-
-  type Row = readonly [title: string, plaintext: () => string | Uint8Array, code: ArtifactCode];
-  const rows: readonly Row[] = [
-    ['E15: empty', () => '', 'bad_content'],
-    ['E15: not JSON', () => padded('canary'), 'bad_content'],
-    ['E15: a list', () => padded('[]'), 'bad_content'],
-    ['E15: not UTF-8', () => new Uint8Array(4096).fill(0xff), 'bad_content'],
-    ['E15: no secrets', () => padded(`{"header":${JSON.stringify(header)}}`), 'bad_content'],
-    [
-      'E15: an unknown field',
-      () => padded(`{"header":${JSON.stringify(header)},"secrets":{},"more":{}}`),
-      'bad_content',
-    ],
-    ['E15: secrets that are a list', () => inner('["canary"]'), 'bad_content'],
-    ['E15: a nested value', () => inner('{"database":{"A":"canary"}}'), 'bad_content'],
-    ['E15: a number', () => inner('{"A":5432}'), 'bad_content'],
-    ['E15: a boolean', () => inner('{"A":true}'), 'bad_content'],
-    ['E15: null', () => inner('{"A":null}'), 'bad_content'],
-    ['E15: an empty value', () => inner('{"A":""}'), 'bad_content'],
-    ['E15: NUL', () => inner('{"A":"canary\\u0000"}'), 'bad_content'],
-    ['E15: half of a surrogate pair', () => inner('{"A":"canary\\ud800"}'), 'bad_content'],
-    ['E15: a name with "="', () => inner('{"A=B":"canary"}'), 'bad_content'],
-    ['E15: a name with ":"', () => inner('{"a:b":"canary"}'), 'bad_content'],
-    ['E15: a name with a blank', () => inner('{"A ":"canary"}'), 'bad_content'],
-    ['E15: a name twice', () => inner('{"A":"canary","A":"other"}'), 'bad_content'],
-    ['E16: another identity', () => inner('{}', headerWith({ identity: 'billing' })), 'header_mismatch'],
-    [
-      'E16: another environment',
-      () => inner('{}', headerWith({ environment: 'staging' })),
-      'header_mismatch',
-    ],
-    ['E16: another repository', () => inner('{}', headerWith({ repository: 'x' })), 'header_mismatch'],
-    ['E16: another revision', () => inner('{}', headerWith({ revision: 1 })), 'header_mismatch'],
-    [
-      'E16: the revision as text',
-      () => inner('{}', headerWith({ revision: String(header.revision) })),
-      'header_mismatch',
-    ],
-    ['E16: another commit', () => inner('{}', headerWith({ commit: 'x' })), 'header_mismatch'],
-    ['E16: no commit', () => inner('{}', headerWith({ commit: undefined })), 'header_mismatch'],
-    [
-      'E16: another packedAt',
-      () => inner('{}', headerWith({ packedAt: '2020-01-01T00:00:00Z' })),
-      'header_mismatch',
-    ],
-    [
-      'E16: another expiresAt',
-      () => inner('{}', headerWith({ expiresAt: '2099-01-01T00:00:00Z' })),
-      'header_mismatch',
-    ],
-    ['E16: another version', () => inner('{}', headerWith({ version: 2 })), 'header_mismatch'],
-    ['E16: one more field', () => inner('{}', headerWith({ more: 1 })), 'header_mismatch'],
-    ['E16: an empty header', () => inner('{}', '{}'), 'header_mismatch'],
-    ['E21: no padding', () => goodInner().trimEnd(), 'bad_content'],
-    ['E21: one space too few', () => goodInner().slice(0, -1), 'bad_content'],
-    ['E21: one space too many', () => `${goodInner()} `, 'bad_content'],
-    ['E21: a page of spaces too many', () => goodInner() + ' '.repeat(4096), 'bad_content'],
-    ['E21: padding by tabs', () => goodInner().replaceAll(' ', '\t'), 'bad_content'],
-    ['E21: padding in front', () => goodInner().trimEnd().padStart(4096), 'bad_content'],
-  ];
-  it.each(rows)('%s', async (_, plaintext, code) => {
-    const error: unknown = await openArtifact(await around(plaintext()), policyWith(), { kms }).catch(
-      (cause: unknown) => cause,
-    );
-    expect(error).toMatchObject({ code });
-    expect(`${String(error)} ${String((error as Error).cause)}`).not.toContain('canary');
-  });
-
-  it('the builder of these rows makes artifacts that open', async () => {
-    const opened = await openArtifact(await around(goodInner()), policyWith(), { kms });
-    expect([...opened.secrets]).toEqual([['A', 'canary']]);
-  });
-
-  it.each([
-    ['E14: a truncated stream', (file: Uint8Array) => file.subarray(0, -1), 'decrypt'],
-    ['E14: a byte after the end', (file: Uint8Array) => Buffer.concat([file, Buffer.from([0])]), 'decrypt'],
-    ['E10: a tag flipped', (file: Uint8Array) => flipped(file, file.length - 1), 'decrypt'],
-    [
-      'E14: nothing after the header',
-      (file: Uint8Array) => file.subarray(0, Buffer.from(file).indexOf('\n--- ') + 60),
-      'decrypt',
-    ],
-  ] as const)('%s', async (_, mangle, code) => {
-    const artifact = await around(goodInner(), mangle);
-    await expect(openArtifact(artifact, policyWith(), { kms })).rejects.toMatchObject({ code });
-  });
-
-  it('E14: two stanzas, or a passphrase, are refused before the KMS is asked', async () => {
-    const { Encrypter } = await import('age-encryption');
-    const [two, passphrase] = [new Encrypter(), new Encrypter()];
-    for (const _ of [1, 2]) two.addRecipient((await makeOneTimeIdentity()).recipient);
-    passphrase.setPassphrase('x');
-    passphrase.setScryptWorkFactor(1);
-    for (const file of [await two.encrypt(goodInner()), await passphrase.encrypt(goodInner())]) {
-      const artifact = await signed({ ...payloadOf(good), ciphertext: Buffer.from(file).toString('base64') });
-      expect(await codeOf(artifact)).toBe('format');
-    }
-  });
-
-  it('E10: unsigned, every edit of the age file or the wrapped key fails in the cipher', async () => {
-    const policy = policyWith({ verifyKeys: [], allowUnsigned: true });
-    const payload = payloadOf(good);
-    const edit = (value: unknown, at: number): string =>
-      Buffer.from(flipped(Buffer.from(String(value), 'base64'), at)).toString('base64');
-    for (const at of [30, 200, 1500, 1700, 1800, 2000, 5000]) {
-      const artifact = envelope(
-        text(JSON.stringify({ ...payload, ciphertext: edit(payload['ciphertext'], at) })),
-        [],
-      );
-      await expect(openArtifact(artifact, policy, { kms })).rejects.toMatchObject({
-        code: expect.stringMatching(/^(kms_denied|format)$/),
-      });
-    }
-    for (const at of [0, 12, 50, 100]) {
-      const wrappedIdentity = edit(payload.seal['wrappedIdentity'], at);
-      const artifact = envelope(
-        text(JSON.stringify({ ...payload, seal: { ...payload.seal, wrappedIdentity } })),
-        [],
-      );
-      await expect(openArtifact(artifact, policy, { kms })).rejects.toMatchObject({ code: 'kms_denied' });
-    }
-  });
-
-  it('INV-37: unsigned, every field of the outer header is bound', async () => {
-    const policy = policyWith({ verifyKeys: [], allowUnsigned: true });
-    for (const change of [
-      { revision: header.revision - 1 },
-      { commit: 'x' },
-      { expiresAt: '2099-01-01T00:00:00Z' },
-      { packedAt: '2026-01-01T00:00:00Z' },
-    ]) {
-      const artifact = envelope(text(JSON.stringify({ ...payloadOf(good), ...change })), []);
-      await expect(openArtifact(artifact, policy, { kms })).rejects.toMatchObject({
-        code: expect.stringMatching(/^(kms_denied|header_mismatch)$/),
-      });
-    }
-  });
-});
-
-function flipped(bytes: Uint8Array, at: number): Uint8Array {
-  return bytes.map((byte, index) => (index === at ? byte ^ 1 : byte));
-}
-
 describe('sealed to an age key', () => {
   it('another age key does not open it', async () => {
     const [owner, other] = [
@@ -703,43 +495,5 @@ describe('sealed to an age key', () => {
     expect(
       await codeOf(artifact, policyWith({ sealingKey: owner.recipient, ageIdentity: owner.identity })),
     ).toBe('format');
-  });
-});
-
-describe('the age private key of a machine', () => {
-  const canary = 'AGE-SECRET-KEY-1';
-  const identity = generateX25519Identity();
-  it.each([
-    ['D01: an empty file', () => ''],
-    ['D05: comments only', () => '# created: today\n\n'],
-    ['D01: two keys', (key: string) => `${key}\n${key}`],
-    ['D01: a quoted key', (key: string) => `"${key}"`],
-    ['D02: a public key', () => 'age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg'],
-    ['D03: a character flipped', (key: string) => key.replace(/.$/, (last) => (last === 'Q' ? 'P' : 'Q'))],
-    ['D03: lower case', (key: string) => key.toLowerCase()],
-    ['D03: truncated', (key: string) => key.slice(0, -5)],
-    ['D06: an SSH key', () => '-----BEGIN OPENSSH PRIVATE KEY-----'],
-    ['D07: a plugin', () => 'AGE-PLUGIN-YUBIKEY-1QQQQ'],
-  ])('%s', async (_, make) => {
-    const key = await identity;
-    const error: unknown = await parseAgeIdentity(make(key)).catch((cause: unknown) => cause);
-    expect(error).toMatchObject({ code: 'bad_identity' });
-    expect(String(error).toUpperCase()).not.toContain(key.slice(canary.length, canary.length + 12));
-  });
-
-  it('D01: blanks and CRLF around a key are trimmed', async () => {
-    const key = await identity;
-    expect((await parseAgeIdentity(`# x\r\n ${key} \r\n`)).identity).toBe(key);
-  });
-});
-
-describe('verifying keys', () => {
-  it.each([
-    ['an age key', 'age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg', 'bad_signing_key'],
-    ['a KMS key', kmsKey.text, 'bad_signing_key'],
-    ['a private key', '-----BEGIN PRIVATE KEY-----', 'private_key'],
-    ['garbage', 'ed25519:AAAA', 'bad_reference'],
-  ])('D12: %s', (_, value, code) => {
-    expect(() => parseVerifyKey(value)).toThrow(expect.objectContaining({ code }));
   });
 });
