@@ -38,7 +38,7 @@ export type OpenPolicy = {
   readonly ageIdentity?: string;
   /** Oldest first: the position of the key that signed is the epoch. */
   readonly verifyKeys: readonly VerifyKey[];
-  /** Counts only where `verifyKeys` is empty; then no signature is looked at and the epoch is 0. */
+  /** Counts only where `verifyKeys` is empty; then no signature is judged and the epoch is 0. */
   readonly allowUnsigned: boolean;
   readonly floor?: ArtifactFloor;
   readonly minRevision?: number;
@@ -69,12 +69,14 @@ export async function openArtifact(
   const envelope = parseEnvelope(bytes);
   const epoch = verifySignature(envelope, policy);
   const payload = parsePayload(envelope.payload);
-  const payloadDigest = digestOf(envelope.payload);
   const { header } = payload;
+  const payloadDigest = digestOf(envelope.payload);
+  const found = { epoch, revision: header.revision, payloadDigest };
   checkBinding(header, policy);
   checkSealingKey(payload, policy);
-  checkRevision({ epoch, revision: header.revision, payloadDigest }, policy);
-  const sealed = refuseRevoked(payload, { epoch, revision: header.revision, payloadDigest }, policy);
+  checkFloor(found, policy);
+  checkRevision(header, policy);
+  const sealed = refuseRevoked(payload, found, policy);
   checkDates(header, policy);
   const identity = await findIdentity(sealed, policy, kms);
   const plaintext = await decrypt(sealed, identity);
@@ -109,28 +111,30 @@ function checkSealingKey(payload: ArtifactPayload, { sealingKey }: OpenPolicy): 
   );
 }
 
-function checkRevision(found: ArtifactFloor, { floor, minRevision = 0, now }: OpenPolicy): void {
-  const { epoch, revision } = found;
+function checkFloor({ epoch, revision, payloadDigest }: ArtifactFloor, { floor }: OpenPolicy): void {
+  if (floor === undefined || epoch > floor.epoch) return;
+  if (epoch < floor.epoch || revision < floor.revision) {
+    throw new ArtifactError(
+      'rollback',
+      `The artifact is older than revision ${floor.revision}, accepted before`,
+    );
+  }
+  if (revision === floor.revision && payloadDigest !== floor.payloadDigest) {
+    throw new ArtifactError('equivocation', `There are two different artifacts of revision ${revision}`);
+  }
+}
+
+// Within a day of the clock, so that one bad pack cannot shut out every later one (INV-49), and at least what was set.
+function checkRevision({ revision }: ArtifactHeader, { minRevision = 0, now }: OpenPolicy): void {
   if (revision < minRevision) {
     throw new ArtifactError(
       'rollback',
       `The artifact has revision ${revision}; the least allowed is ${minRevision}`,
     );
   }
-  if (floor !== undefined) {
-    const isOlder = epoch < floor.epoch || (epoch === floor.epoch && revision < floor.revision);
-    if (isOlder)
-      throw new ArtifactError(
-        'rollback',
-        `The artifact is older than revision ${floor.revision}, accepted before`,
-      );
-    const isSame = epoch === floor.epoch && revision === floor.revision;
-    if (isSame && found.payloadDigest !== floor.payloadDigest) {
-      throw new ArtifactError('equivocation', `There are two different artifacts of revision ${revision}`);
-    }
+  if (revision > now + dayMilliseconds) {
+    throw new ArtifactError('fast_forward', `The revision ${revision} is more than a day ahead of the clock`);
   }
-  if (revision <= now + dayMilliseconds) return;
-  throw new ArtifactError('fast_forward', `The revision ${revision} is more than a day ahead of the clock`);
 }
 
 // A revocation has no end, so it comes before the dates; it counts only above the floor, so that an old one cannot be
