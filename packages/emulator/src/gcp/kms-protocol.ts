@@ -1,5 +1,6 @@
 // Google Cloud KMS over REST: finds the row by method and path, looks the token up, reads the body, runs the row.
 import { json, type LoopbackRequest, type Reply } from '@clef/loopback';
+import type { JsonValue } from '@clef/strict';
 import type { Cloud } from '../cloud.ts';
 import { parseBody, parseQuery } from './fields.ts';
 import { GcpRefusal, gcpErrorReply } from './gcp-refusal.ts';
@@ -21,7 +22,8 @@ export async function answerGcpKms(cloud: Cloud, request: LoopbackRequest): Prom
     const caller = authenticate(request.headers.get('authorization'), state.gcpCredentials, now);
     principal = callerEmail(state, caller);
     const query = parseQuery(request.query, match.operation.query ?? []);
-    const fields = parseBody(request.body, match.operation.fields ?? []);
+    const fields = parseBody(request.body, [...(match.operation.fields ?? []), 'name']);
+    checkName(fields['name'], match.resource);
     const call = { state, caller, now, randomBytes, resource: match.resource, query };
     const answer = match.operation.run(call, fields);
     if (match.operation.isChange === true) await cloud.save();
@@ -40,4 +42,10 @@ function findOperation(request: LoopbackRequest): Match | undefined {
     if (resource !== undefined && operation.method === request.method) return { operation, resource };
   }
   return undefined;
+}
+
+/** Go's clients repeat the resource of the path in the body. */
+function checkName(name: JsonValue | undefined, resource: string): void {
+  if (name === undefined || name === resource) return;
+  throw new GcpRefusal('INVALID_ARGUMENT', 'name must be the resource of the path');
 }

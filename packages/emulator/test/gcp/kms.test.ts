@@ -106,6 +106,13 @@ describe('refused requests', () => {
     ['no JSON', 'POST', `${key}:encrypt`, 'plaintext=x', 'INVALID_ARGUMENT'],
     ['a list', 'POST', `${key}:encrypt`, [], 'INVALID_ARGUMENT'],
     ['a name twice', 'POST', `${key}:encrypt`, '{"plaintext":"","plaintext":""}', 'INVALID_ARGUMENT'],
+    [
+      'the name of another key',
+      'POST',
+      `${key}:encrypt`,
+      { name: `${key}2`, plaintext: '' },
+      'INVALID_ARGUMENT',
+    ],
     ['an unknown field', 'POST', `${key}:encrypt`, { plaintext: '', x: 1 }, 'INVALID_ARGUMENT'],
     ['an unknown query parameter', 'POST', `${key}:encrypt?x=1`, { plaintext: '' }, 'INVALID_ARGUMENT'],
     ['no plaintext', 'POST', `${key}:encrypt`, {}, 'INVALID_ARGUMENT'],
