@@ -4,7 +4,9 @@ import { encodeBech32 } from '@clef/strict';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decryptAge, decryptArmoredAge, encryptToAgeRecipient } from '../src/age/age-encryption.ts';
-import { decodeArmor } from '../src/age/age-file.ts';
+import { decodeArmor, sealAgeFile, unpadded } from '../src/age/age-file.ts';
+import { x25519RecipientBytes } from '../src/age/age-keys.ts';
+import { makeX25519Stanza } from '../src/age/x25519.ts';
 import {
   checkAgeRecipient,
   decryptWithPassphrase,
@@ -149,6 +151,25 @@ describe('age files', () => {
     ]);
     expect(bytes.equals(opened as Uint8Array)).toBe(true);
     expect(await decryptArmoredAge(armored, parseAgeIdentities(pair.identity))).toBe('no_match');
+  });
+
+  it('a passphrase stanza beside another one spoils the file', async () => {
+    const fileKey = randomBytes(16);
+    const made = makeX25519Stanza(x25519RecipientBytes(pair.recipient), fileKey, randomBytes(32));
+    if (made === undefined) throw new Error('No stanza');
+    const mine = { args: ['X25519', unpadded(made.share)], body: made.body };
+    const scrypt = { args: ['scrypt', unpadded(randomBytes(16)), '10'], body: randomBytes(32) };
+    const seal = (stanzas: (typeof mine)[]) =>
+      sealAgeFile(stanzas, Buffer.from('x'), { fileKey, nonce: randomBytes(16) });
+    const identities = parseAgeIdentities(pair.identity);
+    expect(await decryptAge(seal([mine]), identities)).toEqual(Buffer.from('x'));
+    for (const stanzas of [
+      [mine, scrypt],
+      [scrypt, mine],
+      [scrypt, scrypt],
+    ]) {
+      expect(await decryptAge(seal(stanzas), identities)).toBe('malformed');
+    }
   });
 
   it('any flipped bit is an error, never other bytes', async () => {

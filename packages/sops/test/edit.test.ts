@@ -181,6 +181,15 @@ describe('an edit', () => {
     expect(action).toThrowError(expect.objectContaining({ code: 'mac_mismatch' }) as Error);
   });
 
+  it('of a value keeps the comment and the quotes of the key on its line', async () => {
+    const text = textOf((await fileOf(flatTree({ A: '1', B: '2' }))).file);
+    const file = parseSopsFile(Buffer.from(text.replace(/^B: (.*)$/m, `"B":  '$1'   # behind`)), 'yaml');
+    const key = await unwrapDataKey(file, keyring);
+    const edited = editSopsFile(file, key, [{ op: 'set', path: ['B'], value: 'new' }], later);
+    expect(textOf(edited)).toMatch(/^"B": {2}ENC\[[^\]]+\] {3}# behind$/m);
+    expect(changedLines(file, edited)).toEqual(['"B"', 'lastmodified', 'mac']);
+  });
+
   it('never takes a clear value for a ciphertext to use again, whatever it looks like', async () => {
     const lookalike = /^A: (.*)$/m.exec(textOf((await fileOf(flatTree({ A: '1' }))).file))?.[1] ?? '';
     const tree = flatTree({ A_unencrypted: lookalike });
