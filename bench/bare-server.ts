@@ -1,11 +1,11 @@
 // What the agent is measured against: a plain node:http server that checks a bearer token and sends the same bytes and the
-// same headers. node bench/bare-server.ts TOKEN, with the answer as JSON { headers, body } on standard input.
+// same headers. Arguments: the token, and a file with the answer as JSON { headers, body }.
 import { timingSafeEqual } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { buffer } from 'node:stream/consumers';
 
-const [token = ''] = process.argv.slice(2);
-const { headers, body } = JSON.parse((await buffer(process.stdin)).toString('utf8')) as {
+const [token = '', answerFile = ''] = process.argv.slice(2);
+const { headers, body } = JSON.parse(readFileSync(answerFile, 'utf8')) as {
   readonly headers: Record<string, string>;
   readonly body: string;
 };

@@ -10,14 +10,20 @@ export type Contestant = {
   readonly input?: Uint8Array;
 };
 
-/** Milliseconds per run of each contestant, in the order of the rounds. */
-export async function race(contestants: readonly Contestant[], rounds: number): Promise<ReadonlyMap<string, readonly number[]>> {
-  const times = new Map(contestants.map(({ name }) => [name, [] as number[]]));
+/**
+ * Milliseconds per run of each contestant, in the order of the rounds.
+ * @param contestantsOf - Who runs in a round: asked each time, so that every round can store another value. Round -1 fills
+ * caches and is not counted.
+ */
+export async function race(
+  contestantsOf: (round: number) => readonly Contestant[],
+  rounds: number,
+): Promise<ReadonlyMap<string, readonly number[]>> {
+  const times = new Map<string, number[]>();
   for (let round = -1; round < rounds; round += 1) {
-    for (const contestant of contestants) {
+    for (const contestant of contestantsOf(round)) {
       const milliseconds = await timeOnce(contestant);
-      // The first round fills caches and is not counted.
-      if (round >= 0) times.get(contestant.name)?.push(milliseconds);
+      if (round >= 0) times.set(contestant.name, [...(times.get(contestant.name) ?? []), milliseconds]);
     }
   }
   return times;
@@ -27,7 +33,8 @@ async function timeOnce({ name, input, ...request }: Contestant): Promise<number
   const start = performance.now();
   const { exitCode, stderr } = await runChild({ ...request, stdio: 'capture', ...(input && { input }) });
   const milliseconds = performance.now() - start;
-  if (exitCode !== 0) throw new Error(`${name} ended with ${exitCode}: ${new TextDecoder().decode(stderr).slice(0, 400)}`);
+  if (exitCode !== 0)
+    throw new Error(`${name} ended with ${exitCode}: ${new TextDecoder().decode(stderr).slice(0, 400)}`);
   return milliseconds;
 }
 
@@ -35,7 +42,9 @@ async function timeOnce({ name, input, ...request }: Contestant): Promise<number
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? (sorted[middle] as number) : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
 /** The median of what one contestant takes beyond another, round by round. */

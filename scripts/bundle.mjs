@@ -1,5 +1,5 @@
-// Bundles the `clef` and `clef-agent` commands into one file each. Libraries that only some commands need (the cloud
-// SDKs, age) go into files of their own beside it, so that a command pays only for what it uses.
+// Bundles the `clef` and `clef-agent` commands into one file each. What only some commands need goes into files of its own
+// beside it, so that a command pays only for what it uses.
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,11 +7,21 @@ import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** The libraries with a file of their own, loaded by `import()` on first use. */
-const lazyLibraries = {
+/** Modules with a file of their own, loaded by `import()` on first use: parsing them would cost every other command. */
+const lazyModules = {
   '@aws-sdk/client-kms': 'aws-kms',
   'google-auth-library': 'google-auth',
   'age-encryption': 'age',
+  '@clack/prompts': 'prompts',
+  re2js: 're2',
+  '@clef/agent': 'agent',
+  '@clef/emulator': 'emulator',
+};
+
+/** What each command can come to need. */
+const lazyModulesOf = {
+  cli: Object.keys(lazyModules),
+  agent: ['@aws-sdk/client-kms', 'google-auth-library', 'age-encryption'],
 };
 
 const common = {
@@ -32,14 +42,19 @@ const common = {
   logLevel: 'warning',
 };
 
-const lazyPlugin = {
-  name: 'lazy-libraries',
-  setup(builder) {
-    builder.onResolve({ filter: /^[^.]/ }, ({ path }) =>
-      path in lazyLibraries ? { path: `./lazy/${lazyLibraries[path]}.cjs`, external: true } : undefined,
-    );
-  },
-};
+/** Leaves the lazy modules out of a bundle; `folder` leads from it to their files. */
+function leaveOut(folder) {
+  return {
+    name: 'lazy-modules',
+    setup(builder) {
+      builder.onResolve({ filter: /^[^.]/ }, ({ path, kind }) =>
+        path in lazyModules && kind !== 'entry-point'
+          ? { path: `${folder}/${lazyModules[path]}.cjs`, external: true }
+          : undefined,
+      );
+    },
+  };
+}
 
 /** Bundles `contents` or `entry` and returns the files of the bundle, by their path below `dist/`. */
 async function outputsOf(packageFolder, options) {
@@ -50,15 +65,15 @@ async function outputsOf(packageFolder, options) {
 
 function bundleCommand(packageFolder, name) {
   const entryPoints = { [name]: `packages/${packageFolder}/src/main.ts` };
-  return outputsOf(packageFolder, { entryPoints, plugins: [lazyPlugin] });
+  return outputsOf(packageFolder, { entryPoints, plugins: [leaveOut('./lazy')] });
 }
 
-function bundleLibraries(packageFolder) {
+function bundleLazyModules(packageFolder) {
   return Promise.all(
-    Object.entries(lazyLibraries).map(([library, file]) =>
+    lazyModulesOf[packageFolder].map((module) =>
       outputsOf(packageFolder, {
-        stdin: { contents: `export * from '${library}';`, resolveDir: `${root}packages/kms`, loader: 'js' },
-        entryNames: `lazy/${file}`,
+        entryPoints: { [`lazy/${lazyModules[module]}`]: module },
+        plugins: [leaveOut('.')],
       }),
     ),
   );
@@ -77,8 +92,8 @@ export async function bundle() {
   const outputs = await Promise.all([
     bundleCommand('cli', 'clef'),
     bundleCommand('agent', 'clef-agent'),
-    bundleLibraries('cli'),
-    bundleLibraries('agent'),
+    bundleLazyModules('cli'),
+    bundleLazyModules('agent'),
   ]);
   await Promise.all(outputs.flat(2).map(replace));
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 // Runs the bundle. In a fresh clone there is none yet: it is made first, once ("npm run bundle" makes it anew).
-import { existsSync } from 'node:fs';
+const { existsSync } = require('node:fs');
+const { join } = require('node:path');
 
-const bundled = new URL('../dist/clef-agent.cjs', import.meta.url);
-if (!existsSync(bundled)) {
-  const { bundle } = await import('../../../scripts/bundle.mjs');
-  await bundle();
+const bundled = join(__dirname, '../dist/clef-agent.cjs');
+if (existsSync(bundled)) require(bundled);
+else {
+  import('../../../scripts/bundle.mjs').then(({ bundle }) => bundle()).then(() => require(bundled));
 }
-await import(bundled.href);
