@@ -196,8 +196,6 @@ function receiveBody(
   message.on('end', () => {
     if (length <= desk.policy.maxBodyBytes) answer(desk, message, response, admission, Buffer.concat(chunks));
   });
-  // A client that breaks off in the middle has no request: there is nobody to answer.
-  message.on('error', () => message.socket.destroy());
 }
 
 function answer(
@@ -290,8 +288,7 @@ class AdmittedRequest implements LoopbackRequest {
 async function closeServer(server: Server, connections: Connections, graceSeconds: number): Promise<void> {
   if (!server.listening) return;
   const closed = new Promise<void>((settle) => server.close(() => settle()));
-  connections.closeIdle();
-  // A reply on its way was announced as keep-alive; its connection becomes idle when it is out.
+  // Again and again: a connection becomes idle when its reply is out, and that may have been announced as keep-alive.
   const sweep = setInterval(() => connections.closeIdle(), 20);
   const cut = setTimeout(() => connections.closeAll(), graceSeconds * 1000);
   await closed;

@@ -21,7 +21,7 @@ export function bearerCheck(
       if (token.length === 0 || token.length !== presented.length) continue;
       const buffer = scratch.get(token.length) ?? Buffer.alloc(token.length);
       scratch.set(token.length, buffer);
-      buffer.write(presented, 'latin1');
+      buffer.write(presented, 'utf8');
       isAccepted = timingSafeEqual(buffer, token) || isAccepted;
       buffer.fill(0);
     }

@@ -200,6 +200,7 @@ describe('bodies, where the owner allows them', () => {
       { headers: ['Content-Length: 5', 'Transfer-Encoding: chunked'], body: '0\r\n\r\n' },
       400,
     ],
+    ['F13: gzip, chunked', { headers: ['Transfer-Encoding: gzip, chunked'], body: '0\r\n\r\n' }, 400],
     ['F13: xchunked', { headers: ['Transfer-Encoding: xchunked'], body: 'hello' }, 400],
     ['F13: a bad chunk size', { headers: ['Transfer-Encoding: chunked'], body: 'zz\r\n' }, 400],
     ['F19: Expect', { headers: ['Content-Length: 5', 'Expect: 100-continue'] }, 417],
