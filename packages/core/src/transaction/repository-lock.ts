@@ -58,7 +58,8 @@ async function waitForTurn(candidate: Candidate, options: LockOptions): Promise<
     const blocker = await tryOnce(candidate, options.breakLock === true);
     if (blocker === undefined) return;
     if (performance.now() >= deadline) throw lockHeld(blocker);
-    await sleep(pause * (0.5 + Math.random()));
+    // Waiters of one moment spread out: between half and one and a half of the pause.
+    await sleep(pause * (0.5 + (options.randomBytes(1)[0] ?? 0) / 255));
   }
 }
 
