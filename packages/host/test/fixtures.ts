@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
-import { expect, onTestFinished } from 'vitest';
+import { afterAll, expect, onTestFinished } from 'vitest';
 import { HostError } from '../src/index.ts';
 
 export function temporaryFolder(): string {
@@ -14,6 +14,9 @@ export function temporaryFolder(): string {
 }
 
 const built = new Map<string, string>();
+afterAll(() => {
+  for (const outfile of built.values()) rmSync(dirname(outfile), { recursive: true, force: true });
+});
 
 /** The command line that runs one of `programs/`, bundled from the sources as they are now. */
 export function program(name: string): { command: string; args: string[] } {
@@ -28,7 +31,6 @@ export function program(name: string): { command: string; args: string[] } {
       format: 'esm',
       conditions: ['clef-source'],
     });
-    process.on('exit', () => rmSync(dirname(outfile), { recursive: true, force: true }));
     built.set(name, outfile);
   }
   return { command: process.execPath, args: [outfile] };
