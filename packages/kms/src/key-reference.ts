@@ -1,8 +1,9 @@
 // A key as one line of text: the same forms in the manifest, in artifacts, in flags and in the agent's settings
 // (formats.md, "Key references"). One parser, one type; a private key in a public key's place is never echoed.
-import { createHash, createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { decodeBase64, decodeBech32, StrictError } from '@clef/strict';
 import { KmsError } from './kms-error.ts';
+import { isLowOrderX25519, isSmallOrderEd25519 } from './low-order-points.ts';
 
 type Common = { readonly text: string };
 
@@ -94,16 +95,33 @@ function bad(why: string, options: { readonly cause?: unknown } = {}): KmsError 
 }
 
 const privateKinds: readonly (readonly [pattern: RegExp, kind: string])[] = [
-  [/age-secret-key-/i, 'an age private key'],
+  [/age-?secret-?key/i, 'an age private key'],
   [/age-plugin-/i, 'a private key of an age plugin'],
-  [/openssh private key/i, 'an SSH private key'],
-  [/private key/i, 'a private key in PEM'],
+  [/beginopensshprivatekey/i, 'an SSH private key'],
+  [/b3BlbnNzaC1rZXktdj/, 'an SSH private key'],
+  [/putty-user-key/i, 'a PuTTY private key'],
+  [/beginpgpprivatekey/i, 'a PGP private key'],
+  [/(begin|end)[a-z]*privatekey/i, 'a private key in PEM'],
 ];
 
+// Blanks, dashes that are none and invisible characters do not make a private key public.
 function refusePrivateKey(text: string): void {
-  const found = privateKinds.find(([pattern]) => pattern.test(text.slice(0, maxTextCharacters)));
-  if (found === undefined) return;
-  throw new KmsError('private_key', `This is ${found[1]} where a public key belongs; it has leaked`);
+  const bare = text
+    .slice(0, 2 * maxTextCharacters)
+    .normalize('NFKC')
+    .replace(/[^\x21-\x7e]/g, '');
+  const found = privateKinds.find(([pattern]) => pattern.test(bare));
+  if (found !== undefined) throw privateKey(found[1]);
+}
+
+function privateKey(kind: string): KmsError {
+  return new KmsError('private_key', `This is ${kind} where a public key belongs; it has leaked`);
+}
+
+/** PKCS #8 and SEC 1 begin with a sequence and a small version number, an SPKI with two sequences. */
+function isPrivateDer(der: Uint8Array): boolean {
+  const lengthBytes = (der[1] ?? 0) < 0x80 ? 1 : 1 + ((der[1] ?? 0) & 0x7f);
+  return der[0] === 0x30 && der[1 + lengthBytes] === 0x02 && der[2 + lengthBytes] === 0x01;
 }
 
 const awsArn =
@@ -116,13 +134,13 @@ function parseAws(text: string): AwsKey {
   const [, partition = '', service, region = '', account = '', resource = ''] = awsArn.exec(arn) ?? [];
   if (service === undefined) throw bad('is no ARN: wanted awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID');
   if (service !== 'kms') throw bad(`is the ARN of the service "${service}", not of "kms"`);
-  if (!/^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$/.test(region))
+  if (!/^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$/.test(region))
     throw bad('has no AWS region such as "eu-west-1" in its ARN');
   if (!/^[0-9]{12}$/.test(account)) throw bad('has no account of 12 digits in its ARN');
   if (resource.startsWith('alias/'))
     throw bad('is an alias: an alias can be moved, so give the ARN of the key itself');
   const [, keyId] =
-    /^key\/((?:mrk-)?[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.exec(resource) ?? [];
+    /^key\/(mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.exec(resource) ?? [];
   if (keyId === undefined) throw bad('does not end in key/ and the ID of a key');
   return { kind: 'awskms', text, arn, partition, region, account, keyId };
 }
@@ -167,8 +185,12 @@ function parsePgp(text: string): PgpKey {
   return { kind: 'pgp', text, fingerprint };
 }
 
+/** The only lengths that the two have; a compressed point would be a second name of one key. */
+const spkiBytes = { ed25519: 44, p256: 91 } as const;
+
 function parseVerifying(text: string, kind: 'ed25519' | 'p256'): VerifyingKey {
   const spki = decode(text.slice(kind.length + 1), kind);
+  if (isPrivateDer(spki)) throw privateKey(`an ${kind === 'ed25519' ? 'Ed25519' : 'EC'} private key`);
   const key = publicKeyOf(spki, kind);
   const isRight =
     kind === 'ed25519'
@@ -178,6 +200,10 @@ function parseVerifying(text: string, kind: 'ed25519' | 'p256'): VerifyingKey {
   // Another encoding of the same key would be another key ID.
   if (!Buffer.from(spki).equals(key.export({ type: 'spki', format: 'der' })))
     throw bad('has bytes after or beside the public key');
+  if (spki.length !== spkiBytes[kind]) throw bad('is in a form that is not the usual one');
+  if (kind === 'ed25519' && isSmallOrderEd25519(spki.subarray(-32))) {
+    throw bad('is a point under which anybody can sign');
+  }
   return { kind, text, spki };
 }
 
@@ -208,37 +234,45 @@ function parseAge(text: string): AgeKey {
   const decoded = decodeBech32(text);
   if (decoded === undefined || text !== text.toLowerCase())
     throw bad('is not a whole age public key: its checksum does not fit');
-  if (decoded.prefix === 'age1pq' && decoded.bytes.length === hybridRecipientBytes)
-    return { kind: 'age', text, hybrid: true };
-  if (decoded.prefix !== 'age' || decoded.bytes.length !== 32) throw bad('is not an age public key');
-  if (hasLowOrder(decoded.bytes))
+  const hybrid = decoded.prefix === 'age1pq' && decoded.bytes.length === hybridRecipientBytes;
+  if (!hybrid && (decoded.prefix !== 'age' || decoded.bytes.length !== 32))
+    throw bad('is not an age public key');
+  // The hybrid key ends in its X25519 half.
+  if (isLowOrderX25519(decoded.bytes.subarray(-32))) {
     throw bad('is a point that every private key shares: nobody should encrypt to it');
-  return { kind: 'age', text, hybrid: false };
-}
-
-// SPKI and PKCS #8 of X25519 are these prefixes followed by 32 bytes (RFC 8410).
-const x25519Spki = Buffer.from('302a300506032b656e032100', 'hex');
-const x25519Pkcs8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
-
-/** X25519 with a low-order point gives zeros whatever the private key, which OpenSSL refuses (catalogue INV-32). */
-function hasLowOrder(point: Uint8Array): boolean {
-  const publicKey = createPublicKey({ key: Buffer.concat([x25519Spki, point]), format: 'der', type: 'spki' });
-  const privateKey = createPrivateKey({
-    key: Buffer.concat([x25519Pkcs8, Buffer.alloc(32, 7)]),
-    format: 'der',
-    type: 'pkcs8',
-  });
-  try {
-    return diffieHellman({ privateKey, publicKey }).every((byte) => byte === 0);
-  } catch {
-    // The only refusal that OpenSSL has here.
-    return true;
   }
+  return { kind: 'age', text, hybrid };
 }
 
+const sshForm = /^(ssh-ed25519|ssh-rsa) ([A-Za-z0-9+/]{16,3000}={0,2})(?: [\x21-\x7e][\x20-\x7e]{0,199})?$/;
+const rsaModulusBytes = { least: 256, most: 2048 };
+
+// What age encrypts to: Ed25519, or RSA of 2,048 bits and more.
 function parseSsh(text: string): SshKey {
-  if (!/^ssh-(ed25519|rsa) AAAA[A-Za-z0-9+/]{16,2000}={0,2}( [\x21-\x7e ]{1,200})?$/.test(text)) {
+  const [, algorithm, base64 = ''] = sshForm.exec(text) ?? [];
+  const parts = algorithm === undefined ? [] : sshParts(decode(base64, 'ssh- with its algorithm'));
+  const [name, first, second] = parts.map((part) => Buffer.from(part));
+  const isEd25519 = name?.toString('latin1') === 'ssh-ed25519' && parts.length === 2 && first?.length === 32;
+  const isRsa = name?.toString('latin1') === 'ssh-rsa' && parts.length === 3 && second !== undefined;
+  if (name?.toString('latin1') !== algorithm || !(isEd25519 || isRsa)) {
     throw bad('is not ssh-ed25519 or ssh-rsa, its base64, and a comment');
   }
+  const modulusBytes = isRsa ? second.length - (second[0] === 0 ? 1 : 0) : rsaModulusBytes.least;
+  if (modulusBytes < rsaModulusBytes.least) throw bad('is an RSA key of less than 2,048 bits');
+  if (modulusBytes > rsaModulusBytes.most) throw bad('is an RSA key of more than 16,384 bits');
   return { kind: 'ssh', text };
+}
+
+/** The length-prefixed strings of an SSH public key (RFC 4253, section 6.6); none where the lengths do not add up. */
+function sshParts(blob: Uint8Array): readonly Uint8Array[] {
+  const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
+  const parts: Uint8Array[] = [];
+  let at = 0;
+  while (at + 4 <= blob.length) {
+    const end = at + 4 + view.getUint32(at);
+    if (end > blob.length) return [];
+    parts.push(blob.subarray(at + 4, end));
+    at = end;
+  }
+  return at === blob.length ? parts : [];
 }
