@@ -9,14 +9,13 @@ import { verifySignature } from './signature.ts';
 export function answerSts(cloud: Cloud, request: LoopbackRequest): AwsReply {
   const now = cloud.now();
   const { state, randomBytes } = cloud;
-  const operation = 'aws.GetCallerIdentity';
+  const form = new URLSearchParams(Buffer.from(request.body).toString('latin1'));
+  const isKnown = form.get('Action') === 'GetCallerIdentity' && form.get('Version') === '2011-06-15';
+  const operation = isKnown ? 'aws.GetCallerIdentity' : 'aws.unknown';
   try {
-    const form = new URLSearchParams(Buffer.from(request.body).toString('latin1'));
-    if (form.get('Action') !== 'GetCallerIdentity' || form.get('Version') !== '2011-06-15') {
-      throw new AwsRefusal(
-        'UnknownOperationException',
-        'Only GetCallerIdentity (2011-06-15) is supported by this emulator',
-      );
+    if (!isKnown) {
+      const message = 'Only GetCallerIdentity (2011-06-15) is supported by this emulator';
+      throw new AwsRefusal('UnknownOperationException', message);
     }
     const { credential } = verifySignature(request, 'sts', state.awsCredentials, now);
     const arn = callerArn(state, credential.caller);

@@ -93,13 +93,25 @@ describe('operations', () => {
     expect(denied.body['message']).toContain('with an explicit deny in a resource-based policy');
   });
 
-  it('GetCallerIdentity tells whose credentials they are', async () => {
-    const answer = await callAws(cloud, '', 'Action=GetCallerIdentity&Version=2011-06-15', {
+  const askSts = (form: string) =>
+    callAws(cloud, '', form, {
       service: 'sts',
       headers: { 'content-type': 'application/x-www-form-urlencoded', 'x-amz-target': undefined },
     });
+
+  it('GetCallerIdentity tells whose credentials they are', async () => {
+    const answer = await askSts('Action=GetCallerIdentity&Version=2011-06-15');
     expect(answer.text).toContain('<Arn>arn:aws:iam::111122223333:root</Arn>');
   });
+
+  it.each(['', 'Action=AssumeRole&Version=2011-06-15', 'Action=GetCallerIdentity'])(
+    'STS refuses "%s"',
+    async (form) => {
+      const answer = await askSts(form);
+      expect(answer.status).toBe(400);
+      expect(answer.text).toContain('<Code>InvalidAction</Code>');
+    },
+  );
 });
 
 describe('the encryption context', () => {
