@@ -97,6 +97,20 @@ describe('the outer shell', () => {
     }
   });
 
+  it('E02: says of a large one that it is too large, whatever it holds', async () => {
+    const opening = openArtifact(new Uint8Array(1024 * 1024 + 1), policyWith(), { kms });
+    await expect(opening).rejects.toThrow('larger than 1048576 bytes');
+  });
+
+  it('E09: eight signatures, one of them good, are not too many', async () => {
+    const { signatures } = envelopeOf(good);
+    const strangers = Array.from({ length: 7 }, (_, index) => ({
+      ...signatures[0],
+      keyid: `${index}`.repeat(64),
+    }));
+    expect(await codeOf(envelopeWith({ signatures: [...strangers, ...signatures] }))).toBe('opened');
+  });
+
   it('lists every fault at once', async () => {
     const error: unknown = await openArtifact(text('{"payload":1,"extra":2}'), policyWith(), { kms }).catch(
       (cause: unknown) => cause,
@@ -172,11 +186,12 @@ describe('the signature', () => {
     ],
     ['E09: the same one twice', () => withSignatures((entry) => [entry, entry]), 'signature'],
     [
-      'E09: nine',
+      'E09: nine, though one of them is good',
       () =>
-        withSignatures((entry) =>
-          Array.from({ length: 9 }, (_, index) => ({ ...entry, keyid: `${index}`.repeat(64) })),
-        ),
+        withSignatures((entry) => [
+          entry,
+          ...Array.from({ length: 8 }, (_, index) => ({ ...entry, keyid: `${index}`.repeat(64) })),
+        ]),
       'signature',
     ],
     ['E09: an unknown field in one', () => withSignatures((entry) => [{ ...entry, cert: '' }]), 'signature'],
