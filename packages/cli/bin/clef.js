@@ -1,10 +1,63 @@
 #!/usr/bin/env node
-// Runs the bundle. In a fresh clone there is none yet: it is made first, once ("npm run bundle" makes it anew).
-const { existsSync } = require('node:fs');
-const { join } = require('node:path');
+// Starts the bundle through V8's code cache, which lies beside it and is as trusted as it is (docs/decisions/code-cache.md).
+// In a fresh clone there is no bundle yet: it is made first, once ("npm run bundle" makes it anew).
+const { createHash } = require('node:crypto');
+const { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } = require('node:fs');
+const { createRequire } = require('node:module');
+const { basename, dirname, join } = require('node:path');
+const { Script } = require('node:vm');
 
 const bundled = join(__dirname, '../dist/clef.cjs');
-if (existsSync(bundled)) require(bundled);
+const cachePrefix = '.code-';
+
+function start() {
+  const source = readFileSync(bundled);
+  const cacheFile = cacheFileOf(source);
+  const cachedData = readIfThere(cacheFile);
+  // The same wrapper that Node puts around a CommonJS module.
+  const script = new Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, {
+    filename: bundled,
+    ...(cachedData === undefined ? {} : { cachedData }),
+  });
+  if (cachedData === undefined) process.once('exit', () => keepCache(cacheFile, script.createCachedData()));
+  const module = { exports: {} };
+  const run = script.runInThisContext();
+  run.call(module.exports, module.exports, createRequire(bundled), module, bundled, dirname(bundled));
+}
+
+/** Named after the very bytes of the bundle: V8 itself compares only their number. */
+function cacheFileOf(source) {
+  const digest = createHash('sha256').update(source).digest('hex').slice(0, 32);
+  return join(dirname(bundled), `${cachePrefix}${digest}-${process.version}-${process.arch}`);
+}
+
+function readIfThere(file) {
+  try {
+    return readFileSync(file);
+  } catch {
+    // Not made yet, or not ours to read: without it the start is slower and nothing else.
+    return undefined;
+  }
+}
+
+function keepCache(file, data) {
+  const folder = dirname(file);
+  const [current] = basename(file).split('-v');
+  try {
+    // Those of older bundles; another version of Node keeps its own.
+    const old = readdirSync(folder).filter(
+      (name) => name.startsWith(cachePrefix) && !name.startsWith(current),
+    );
+    for (const name of old) rmSync(join(folder, name), { force: true });
+    const temporary = join(folder, `.new-${process.pid}`);
+    writeFileSync(temporary, data, { mode: 0o644, flag: 'wx' });
+    renameSync(temporary, file);
+  } catch {
+    // An installation that is not ours to write: it stays without a cache.
+  }
+}
+
+if (existsSync(bundled)) start();
 else {
-  import('../../../scripts/bundle.mjs').then(({ bundle }) => bundle()).then(() => require(bundled));
+  import('../../../scripts/bundle.mjs').then(({ bundle }) => bundle()).then(start);
 }

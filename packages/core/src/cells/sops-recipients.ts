@@ -12,14 +12,8 @@ export function manifestRecipients(manifest: Manifest, cell: CellName): readonly
 
 /** The recipient of a key reference that a cell may be encrypted to. The manifest lets no other kind through. */
 export function sopsRecipient(key: KeyReference): Recipient {
-  switch (key.kind) {
-    case 'age':
-      return { type: 'age', recipient: key.text };
-    case 'awskms':
-      return { type: 'kms', arn: key.arn };
-    case 'gcpkms':
-      return { type: 'gcp_kms', resourceId: key.resource };
-    default:
-      throw new Error(`A cell cannot be encrypted to a key of kind ${key.kind}`);
-  }
+  if (key.kind === 'age') return { type: 'age', recipient: key.text };
+  if (key.kind === 'awskms') return { type: 'kms', arn: key.arn };
+  if (key.kind === 'gcpkms') return { type: 'gcp_kms', resourceId: key.resource };
+  throw new Error(`A cell cannot be encrypted to a key of kind ${key.kind}`);
 }
