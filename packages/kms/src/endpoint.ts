@@ -2,6 +2,8 @@
 // (catalogue INV-111). A repository has no say in it.
 import { type KmsCode, KmsError } from './kms-error.ts';
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 const loopbackHosts = new Set(['127.0.0.1', '[::1]', 'localhost']);
 
 /**
@@ -9,33 +11,47 @@ const loopbackHosts = new Set(['127.0.0.1', '[::1]', 'localhost']);
  * @throws {KmsError} `bad_endpoint`.
  */
 export function readEndpoint(
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
   names: readonly string[],
   notify: ((message: string) => void) | undefined,
 ): URL | undefined {
   const name = names.find((candidate) => (environment[candidate] ?? '') !== '');
   if (name === undefined) return undefined;
-  const url = URL.canParse(environment[name] as string) ? new URL(environment[name] as string) : undefined;
-  const isAllowed =
-    url?.protocol === 'https:' || (url?.protocol === 'http:' && loopbackHosts.has(url.hostname));
-  if (url === undefined || !isAllowed || url.username !== '' || url.search !== '' || url.hash !== '') {
-    throw new KmsError('bad_endpoint', `${name} is neither an https address nor one of this machine`);
-  }
+  const url = checkEndpoint(environment, name);
   notify?.(`${name} is set: KMS calls go to ${url.host}`);
   return url;
 }
 
+/** @throws {KmsError} `bad_endpoint` unless every variable that is set is allowed. */
+export function checkEndpoints(environment: Environment, names: readonly string[]): void {
+  for (const name of names) if ((environment[name] ?? '') !== '') checkEndpoint(environment, name);
+}
+
+/** Whether secrets may be sent there: encrypted, or to this machine. `protocol` ends in a colon, as in a URL. */
+export function isAllowedAddress({ protocol, hostname }: Pick<URL, 'protocol' | 'hostname'>): boolean {
+  return protocol === 'https:' || (protocol === 'http:' && loopbackHosts.has(hostname));
+}
+
+function checkEndpoint(environment: Environment, name: string): URL {
+  const text = environment[name] as string;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const hasExtras =
+    url === undefined ||
+    `${url.username}${url.password}${url.search}${url.hash}` !== '' ||
+    url.hostname === '';
+  if (hasExtras || !isAllowedAddress(url)) {
+    throw new KmsError('bad_endpoint', `${name} is neither an https address nor one of this machine`);
+  }
+  return url;
+}
+
+const connectionErrors =
+  /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EHOST|ENETUNREACH|EPIPE|EPROTO|HPE_|ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/;
+
 /** Errors of a connection as codes: what Node calls them, wherever in the chain of causes they are. */
 export function connectionCode(error: unknown): KmsCode | undefined {
   for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
-    const code = 'code' in at ? String(at.code) : '';
-    if (
-      /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|ERR_TLS|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(
-        code,
-      )
-    ) {
-      return 'unavailable';
-    }
+    if (connectionErrors.test('code' in at ? String(at.code) : '')) return 'unavailable';
     if (at.name === 'TimeoutError' || at.name === 'AbortError') return 'unavailable';
   }
   return undefined;

@@ -1,67 +1,60 @@
 // GCP KMS: credentials from google-auth-library's default chain, two REST calls, and CRC32C checked both ways, as Google
 // asks of its clients (catalogue F-35, K03).
-import { request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import {
   crc32c,
   decodeBase64,
-  decodeUtf8,
   encodeBase64,
   type JsonObject,
-  parseJson,
+  type JsonValue,
   StrictError,
 } from '@clef/strict';
 import { connectionCode, readEndpoint } from './endpoint.ts';
+import { type GcpAuthorization, openGcpAuthorization } from './gcp-authorization.ts';
 import type { GcpKey } from './key-reference.ts';
 import type { KmsContext, KmsSettings, Provider } from './kms.ts';
 import { type KmsCode, KmsError, serviceFailure } from './kms-error.ts';
+import { trySeconds } from './limits.ts';
+import { type JsonReply, postJson } from './post-json.ts';
+import { withRetries, withTimeLimit } from './tries.ts';
 
 const publicEndpoint = new URL('https://cloudkms.googleapis.com/');
-const scope = 'https://www.googleapis.com/auth/cloudkms';
-const perTrySeconds = 5;
-const defaultTimeoutSeconds = 15;
-const maxAnswerBytes = 256 * 1024;
-const jsonLimits = { maxBytes: maxAnswerBytes, maxDepth: 16 };
 
 type Verb = 'wrap' | 'unwrap';
-type Answer = { readonly status: number; readonly body: Uint8Array };
+type Question = { readonly key: GcpKey; readonly verb: Verb; readonly body: object };
 
 /** @throws {KmsError} `bad_endpoint` where `CLEF_GCP_KMS_ENDPOINT` is not allowed. */
 export async function openGcp(settings: KmsSettings): Promise<Provider<GcpKey>> {
   const endpoint =
     readEndpoint(settings.environment, ['CLEF_GCP_KMS_ENDPOINT'], settings.notify) ?? publicEndpoint;
-  const token = tokenSource(settings);
-  const call = (key: GcpKey, verb: Verb, body: object): Promise<JsonObject> =>
-    withRetries(settings, () => callOnce({ endpoint, key, verb, body }, token));
+  const authorization = openGcpAuthorization(settings);
+  /** `read` is part of the try: an answer that was garbled on its way is asked for again. */
+  const ask = async <T>(question: Question, read: (answer: JsonObject) => T): Promise<T> => {
+    try {
+      return await withTimeLimit(settings, (signal) =>
+        withRetries(settings, async () => read(await askOnce(question, endpoint, authorization, signal))),
+      );
+    } catch (error) {
+      if (error instanceof KmsError || connectionCode(error) === undefined) throw error;
+      throw failure(question, 'unavailable');
+    }
+  };
   return {
-    wrap: async (key, plaintext, context) => {
+    wrap: (key, plaintext, context) => {
       const aad = additionalData(context);
-      const answer = await call(key, 'wrap', {
-        plaintext: encodeBase64(plaintext),
-        plaintextCrc32c: String(crc32c(plaintext)),
-        ...aadFields(aad),
-      });
-      requireVerified(key, answer, 'verifiedPlaintextCrc32c');
-      if (aad !== undefined) requireVerified(key, answer, 'verifiedAdditionalAuthenticatedDataCrc32c');
-      const name = answer['name'];
-      if (typeof name !== 'string' || !name.startsWith(`${key.resource}/cryptoKeyVersions/`))
-        throw mismatch(key, 'names another key');
-      return checkedBytes(key, answer, 'ciphertext', 'ciphertextCrc32c');
+      const body = { ...checked('plaintext', plaintext), ...aadFields(aad) };
+      return ask({ key, verb: 'wrap', body }, (answer) => readWrapped(key, answer, aad !== undefined));
     },
-    unwrap: async (key, wrapped, context) => {
-      const answer = await call(key, 'unwrap', {
-        ciphertext: encodeBase64(wrapped),
-        ciphertextCrc32c: String(crc32c(wrapped)),
-        ...aadFields(additionalData(context)),
-      });
-      return checkedBytes(key, answer, 'plaintext', 'plaintextCrc32c');
+    unwrap: (key, wrapped, context) => {
+      const body = { ...checked('ciphertext', wrapped), ...aadFields(additionalData(context)) };
+      return ask({ key, verb: 'unwrap', body }, (answer) => checkedBytes(key, answer, 'plaintext'));
     },
   };
 }
 
 /** The label, a NUL, then each value after its length as four bytes, big-endian (formats.md, "Wrapping"). */
 export function additionalData(context: KmsContext | undefined): Uint8Array | undefined {
-  if (context === undefined) return undefined;
+  // An empty context is none, as AWS has it.
+  if (context === undefined || (context.label === '' && context.entries.length === 0)) return undefined;
   const parts = context.entries.map(([, value]) => {
     const bytes = Buffer.from(value, 'utf8');
     const length = Buffer.alloc(4);
@@ -71,105 +64,102 @@ export function additionalData(context: KmsContext | undefined): Uint8Array | un
   return new Uint8Array(Buffer.concat([Buffer.from(`${context.label}\0`, 'utf8'), ...parts]));
 }
 
+/** A field and its checksum. Google's JSON has 64-bit numbers as text. */
+function checked(field: string, bytes: Uint8Array): Readonly<Record<string, string>> {
+  return { [field]: encodeBase64(bytes), [`${field}Crc32c`]: String(crc32c(bytes)) };
+}
+
 function aadFields(aad: Uint8Array | undefined): object {
-  if (aad === undefined) return {};
-  return {
-    additionalAuthenticatedData: encodeBase64(aad),
-    additionalAuthenticatedDataCrc32c: String(crc32c(aad)),
-  };
+  return aad === undefined ? {} : checked('additionalAuthenticatedData', aad);
 }
 
-/** An access token from `GOOGLE_OAUTH_ACCESS_TOKEN`, as sops takes it, else from the machine's or the person's own login. */
-function tokenSource({ environment }: KmsSettings): () => Promise<string> {
-  const given = environment['GOOGLE_OAUTH_ACCESS_TOKEN'];
-  if (given !== undefined && given !== '') return async () => given;
-  let auth: Promise<{ getAccessToken(): Promise<string | null | undefined> }> | undefined;
-  return async () => {
-    auth ??= import('google-auth-library').then(({ GoogleAuth }) => new GoogleAuth({ scopes: [scope] }));
-    const token = await (await auth).getAccessToken();
-    if (typeof token !== 'string' || token === '') throw new Error('no token');
-    return token;
-  };
-}
-
-type Call = { readonly endpoint: URL; readonly key: GcpKey; readonly verb: Verb; readonly body: object };
-
-async function callOnce(
-  { endpoint, key, verb, body }: Call,
-  token: () => Promise<string>,
+async function askOnce(
+  question: Question,
+  endpoint: URL,
+  authorization: GcpAuthorization,
+  signal: AbortSignal,
 ): Promise<JsonObject> {
-  const bearer = await token().catch((cause: unknown) => {
-    const code = connectionCode(cause) ?? 'no_credentials';
-    throw failure(key, verb, code);
+  const { key, verb, body } = question;
+  const url = new URL(`v1/${key.resource}:${verb === 'wrap' ? 'encrypt' : 'decrypt'}`, endpoint);
+  const headers = await authorization.headers(url).catch((error: unknown) => {
+    throw failure(question, credentialsCode(error));
   });
-  const path = `v1/${key.resource}:${verb === 'wrap' ? 'encrypt' : 'decrypt'}`;
-  const answer = await post(new URL(path, endpoint), bearer, JSON.stringify(body)).catch((cause: unknown) => {
-    if (cause instanceof KmsError) throw cause;
-    throw failure(key, verb, connectionCode(cause) ?? 'unavailable');
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(trySeconds * 1000)]);
+  const reply = await postJson(url, headers, body, limit).catch((error: unknown) => {
+    throw failure(question, connectionCode(error) ?? 'unavailable');
   });
-  if (answer.status !== 200) throw failure(key, verb, codeOfStatus(answer.status));
-  return readAnswer(key, answer.body);
-}
-
-function codeOfStatus(status: number): KmsCode {
-  if (status === 429) return 'throttled';
-  if (status === 404) return 'not_found';
-  // 400: the additional data does not fit, the blob was changed, or the key is disabled. None of it heals by waiting.
-  return status >= 400 && status < 500 ? 'denied' : 'unavailable';
-}
-
-function failure(key: GcpKey, verb: Verb, code: KmsCode): KmsError {
-  return new KmsError(code, serviceFailure('GCP KMS', code, verb, key.resource), { key: key.text });
-}
-
-function post(url: URL, bearer: string, body: string): Promise<Answer> {
-  const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
-  return new Promise((resolve, reject) => {
-    const outgoing = request(
-      url,
-      {
-        method: 'POST',
-        headers: {
-          authorization: `Bearer ${bearer}`,
-          'content-type': 'application/json',
-          'content-length': Buffer.byteLength(body),
-        },
-        signal: AbortSignal.timeout(perTrySeconds * 1000),
-      },
-      (response) => {
-        const chunks: Buffer[] = [];
-        let length = 0;
-        response.on('data', (chunk: Buffer) => {
-          length += chunk.length;
-          if (length > maxAnswerBytes) response.destroy(new Error('too large'));
-          else chunks.push(chunk);
-        });
-        response.on('error', reject);
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
-      },
-    );
-    outgoing.on('error', reject);
-    outgoing.end(body);
-  });
-}
-
-function readAnswer(key: GcpKey, body: Uint8Array): JsonObject {
-  try {
-    const value = parseJson(decodeUtf8(body), jsonLimits);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
-  } catch (error) {
-    if (!(error instanceof StrictError)) throw error;
+  if (reply.status === 200) {
+    if (reply.value !== undefined) return reply.value;
+    throw mismatch(key, 'is not a JSON object');
   }
-  throw mismatch(key, 'is not a JSON object');
+  const code = refusalCode(reply);
+  // Another token may do: the next call looks for one.
+  if (code === 'no_credentials') authorization.forget();
+  throw failure(question, code, reply.retryAfterSeconds);
+}
+
+function credentialsCode(error: unknown): KmsCode {
+  const status = (error as { status?: unknown } | null)?.status;
+  if (typeof status === 'number' && (status >= 500 || status === 429)) return 'unavailable';
+  return connectionCode(error) ?? 'no_credentials';
+}
+
+/** What Google calls its refusals (google.rpc.Code). Anything else was not said by Google and may heal. */
+const codes: ReadonlyMap<JsonValue | undefined, KmsCode> = new Map<JsonValue | undefined, KmsCode>([
+  ['PERMISSION_DENIED', 'denied'],
+  // Additional data that does not fit, and a blob that was changed.
+  ['INVALID_ARGUMENT', 'denied'],
+  // The key is disabled or destroyed, or signs only.
+  ['FAILED_PRECONDITION', 'denied'],
+  ['NOT_FOUND', 'not_found'],
+  ['UNAUTHENTICATED', 'no_credentials'],
+  ['RESOURCE_EXHAUSTED', 'throttled'],
+]);
+
+function refusalCode({ status, value }: JsonReply): KmsCode {
+  if (status === 429) return 'throttled';
+  const error = value?.['error'];
+  if (status >= 500 || !isObject(error)) return 'unavailable';
+  const code = codes.get(error['status']) ?? 'unavailable';
+  return code === 'no_credentials' && isAccountDisabled(error['details']) ? 'denied' : code;
+}
+
+/** A service account that was disabled or deleted is told so where others hear that their token is too old. */
+function isAccountDisabled(details: JsonValue | undefined): boolean {
+  return (
+    Array.isArray(details) &&
+    details.some((detail: JsonValue) => isObject(detail) && detail['reason'] === 'ACCOUNT_STATE_INVALID')
+  );
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function readWrapped(key: GcpKey, answer: JsonObject, hasAad: boolean): Uint8Array {
+  requireVerified(key, answer, 'verifiedPlaintextCrc32c');
+  if (hasAad) requireVerified(key, answer, 'verifiedAdditionalAuthenticatedDataCrc32c');
+  const { name } = answer;
+  const prefix = `${key.resource}/cryptoKeyVersions/`;
+  if (
+    typeof name !== 'string' ||
+    !name.startsWith(prefix) ||
+    !/^[0-9]{1,10}$/.test(name.slice(prefix.length))
+  )
+    throw mismatch(key, 'names another key');
+  return checkedBytes(key, answer, 'ciphertext');
+}
+
+function requireVerified(key: GcpKey, answer: JsonObject, field: string): void {
+  if (answer[field] !== true) throw mismatch(key, 'does not say that the question arrived unchanged');
 }
 
 /** The bytes of a field, if they arrived as they were sent. */
-function checkedBytes(key: GcpKey, answer: JsonObject, field: string, checksumField: string): Uint8Array {
+function checkedBytes(key: GcpKey, answer: JsonObject, field: string): Uint8Array {
   const text = answer[field];
   const bytes = typeof text === 'string' && text !== '' ? decodeOrUndefined(text) : undefined;
   if (bytes === undefined) throw mismatch(key, 'has no usable bytes');
-  // Google's JSON has 64-bit numbers as text.
-  if (String(answer[checksumField]) !== String(crc32c(bytes))) throw mismatch(key, 'was changed on its way');
+  if (answer[`${field}Crc32c`] !== String(crc32c(bytes))) throw mismatch(key, 'was changed on its way');
   return bytes;
 }
 
@@ -182,35 +172,11 @@ function decodeOrUndefined(text: string): Uint8Array | undefined {
   }
 }
 
-function requireVerified(key: GcpKey, answer: JsonObject, field: string): void {
-  if (answer[field] !== true) throw mismatch(key, 'does not say that the question arrived unchanged');
+function failure({ key, verb }: Question, code: KmsCode, retryAfterSeconds?: number): KmsError {
+  const message = serviceFailure('GCP KMS', code, verb, key.resource);
+  return new KmsError(code, message, { key: key.text, retryAfterSeconds });
 }
 
 function mismatch(key: GcpKey, what: string): KmsError {
   return new KmsError('mismatch', `GCP KMS gave an answer that ${what}`, { key: key.text });
-}
-
-const retried: ReadonlySet<KmsCode> = new Set<KmsCode>(['throttled', 'unavailable', 'mismatch']);
-
-/** Tries again what may heal, after a pause with full jitter, within the time of one call. */
-async function withRetries<T>(
-  { attempts = 3, timeoutSeconds = defaultTimeoutSeconds }: KmsSettings,
-  call: () => Promise<T>,
-): Promise<T> {
-  const deadline = performance.now() + timeoutSeconds * 1000;
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await call();
-    } catch (error) {
-      const mayHeal = error instanceof KmsError && retried.has(error.code) && attempt < attempts;
-      const pauseMilliseconds = jitter() * 200 * 2 ** attempt;
-      if (!mayHeal || performance.now() + pauseMilliseconds > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, pauseMilliseconds));
-    }
-  }
-}
-
-/** Between 0 and 1. Spreads callers out; nothing depends on it being unpredictable. */
-function jitter(): number {
-  return (performance.now() * 1000) % 1;
 }

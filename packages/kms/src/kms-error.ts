@@ -12,20 +12,29 @@ export type KmsCode =
   | 'unavailable'
   | 'mismatch';
 
-/** Thrown by everything in this package. `key` is the reference that the message is about. */
+/**
+ * Thrown by everything in this package. `key` is the reference that the message is about; `retryAfterSeconds` how long the
+ * service asked not to be called.
+ */
 export class KmsError extends Error {
   readonly code: KmsCode;
   readonly key?: string;
+  readonly retryAfterSeconds?: number;
 
   constructor(
     code: KmsCode,
     message: string,
-    options: { readonly key?: string; readonly cause?: unknown } = {},
+    options: {
+      readonly key?: string;
+      readonly cause?: unknown;
+      readonly retryAfterSeconds?: number | undefined;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'KmsError';
     this.code = code;
     if (options.key !== undefined) this.key = options.key;
+    if (options.retryAfterSeconds !== undefined) this.retryAfterSeconds = options.retryAfterSeconds;
   }
 }
 
@@ -34,7 +43,7 @@ const failures = {
   private_key: 'does not accept',
   unsupported: 'does not support',
   bad_endpoint: 'is not reached for',
-  no_credentials: 'cannot be asked, as no credentials were found, for',
+  no_credentials: 'cannot be asked, as no valid credentials were found, for',
   denied: 'refused to VERB with',
   not_found: 'does not know',
   throttled: 'is throttling calls for',
