@@ -1,7 +1,7 @@
 // A key as one line of text: the same forms in the manifest, in artifacts, in flags and in the agent's settings
 // (formats.md, "Key references"). One parser, one type; a private key in a public key's place is never echoed.
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
-import { decodeBase64, decodeBech32, StrictError } from '@clef/strict';
+import { decodeBase64, decodeBech32, excerpt, StrictError } from '@clef/strict';
 import { KmsError } from './kms-error.ts';
 import { isLowOrderX25519, isSmallOrderEd25519 } from './low-order-points.ts';
 
@@ -85,7 +85,7 @@ export function isKmsKey(key: KeyReference): key is KmsKey {
   );
 }
 
-/** A public key as a verifying key reference: `ed25519:` or `p256:` and the SPKI. */
+/** The hex SHA-256 of the key's SPKI: its ID in the signatures of artifacts. */
 export function keyIdOf(key: VerifyingKey): string {
   return createHash('sha256').update(key.spki).digest('hex');
 }
@@ -133,7 +133,7 @@ function parseAws(text: string): AwsKey {
   const arn = text.slice(prefix.length);
   const [, partition = '', service, region = '', account = '', resource = ''] = awsArn.exec(arn) ?? [];
   if (service === undefined) throw bad('is no ARN: wanted awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID');
-  if (service !== 'kms') throw bad(`is the ARN of the service "${service}", not of "kms"`);
+  if (service !== 'kms') throw bad(`is the ARN of the service "${excerpt(service)}", not of "kms"`);
   if (!/^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$/.test(region))
     throw bad('has no AWS region such as "eu-west-1" in its ARN');
   if (!/^[0-9]{12}$/.test(account)) throw bad('has no account of 12 digits in its ARN');
@@ -146,7 +146,7 @@ function parseAws(text: string): AwsKey {
 }
 
 const gcpResource =
-  /^projects\/[a-z0-9:.-]{1,64}\/locations\/[a-z0-9-]{1,64}\/keyRings\/[A-Za-z0-9_-]{1,63}\/cryptoKeys\/[A-Za-z0-9_-]{1,63}/;
+  /^projects\/(?:[a-z0-9][a-z0-9.-]{0,62}:)?[a-z0-9][a-z0-9-]{0,62}\/locations\/[a-z0-9-]{1,63}\/keyRings\/[A-Za-z0-9_-]{1,63}\/cryptoKeys\/[A-Za-z0-9_-]{1,63}/;
 
 function parseGcp(text: string): GcpKey {
   const path = text.slice('gcpkms://'.length);

@@ -172,6 +172,12 @@ describe('what is refused', () => {
     ['B23: a version that is a word', `gcpkms://${gcp}/cryptoKeyVersions/latest`, /cryptoKeyVersions/],
     ['B23: half of a version', `gcpkms://${gcp}/cryptoKeyVersions`, /cryptoKeyVersions/],
     ['B23: a blank in a GCP key', `gcpkms://${gcp} x`, /cryptoKeyVersions/],
+    ['a GCP project of dots', gcp.replace('my-project', '..').replace(/^/, 'gcpkms://'), /projects\/P/],
+    [
+      'a service of 3,000 characters',
+      `awskms:///${arn.replace(':kms:', `:${'k'.repeat(3000)}:`)}`,
+      /service "k{63}…"/,
+    ],
     ['a way up in a GCP key', `gcpkms://projects/p/locations/global/keyRings/../cryptoKeys/k`, /projects\/P/],
     ['a slash at the end', `gcpkms://${gcp}/`, /cryptoKeyVersions/],
     ['an Azure key without a version', 'azurekms://my-vault.vault.azure.net/my-key', /azurekms/],
