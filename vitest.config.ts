@@ -1,7 +1,8 @@
 // The tests that need nothing but npm. Workspace packages are loaded from their sources.
 import { defineConfig } from 'vitest/config';
 
-export const sourceConditions = ['clef-source', 'node', 'import', 'module', 'default'];
+// Not "module": it names the files that bundlers read, which Node cannot load (the AWS SDK's have no extensions).
+export const sourceConditions = ['clef-source', 'node', 'import', 'default'];
 
 export default defineConfig({
   resolve: { conditions: sourceConditions },
