@@ -1,0 +1,110 @@
+// AWS KMS as moto implements it: an independent server. It must be installed: pip install 'moto[server]'.
+// (Node's child processes are started here directly, as a server has to be stopped again; only tests may.)
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:net';
+import { CreateAliasCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type Kms, openKms, parseKeyReference } from '../src/index.ts';
+
+const region = 'eu-central-1';
+const context = {
+  label: 'clef.artifact.v1',
+  entries: [
+    ['clef:identity', 'api-gateway'],
+    ['clef:environment', 'production'],
+  ],
+} as const;
+
+let moto: ChildProcess | undefined;
+let admin: KMSClient;
+let kms: Kms;
+
+beforeAll(async () => {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  moto = spawn('moto_server', ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
+  await Promise.race([untilReady(url), failing(moto)]);
+  const environment = {
+    AWS_ENDPOINT_URL_KMS: url,
+    AWS_ACCESS_KEY_ID: 'testing',
+    AWS_SECRET_ACCESS_KEY: 'testing',
+  };
+  for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+  admin = new KMSClient({ region, endpoint: url });
+  kms = openKms({ environment });
+}, 60_000);
+
+afterAll(() => {
+  vi.unstubAllEnvs();
+  admin.destroy();
+  moto?.kill();
+});
+
+async function createKey(): Promise<string> {
+  const { KeyMetadata } = await admin.send(new CreateKeyCommand({}));
+  return KeyMetadata?.Arn ?? '';
+}
+
+describe('moto', () => {
+  it('gives back what was wrapped under a context, and refuses another', async () => {
+    const key = parseKeyReference(`awskms:///${await createKey()}`);
+    const secret = randomBytes(77);
+    const wrapped = await kms.wrap(key, secret, context);
+    expect(await kms.unwrap(key, wrapped, context)).toEqual(new Uint8Array(secret));
+    const other = { ...context, entries: [['clef:identity', 'billing']] } as const;
+    await expect(kms.unwrap(key, wrapped, other)).rejects.toMatchObject({ code: 'denied' });
+    await expect(kms.unwrap(key, wrapped)).rejects.toMatchObject({ code: 'denied' });
+  });
+
+  it('a blob of one key does not open under another', async () => {
+    const [one, two] = [await createKey(), await createKey()].map((arn) =>
+      parseKeyReference(`awskms:///${arn}`),
+    );
+    if (one === undefined || two === undefined) throw new Error('No keys');
+    const wrapped = await kms.wrap(one, randomBytes(32));
+    await expect(kms.unwrap(two, wrapped)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(denied|mismatch)$/),
+    });
+  });
+
+  it('the ARN of an alias is refused before anything is asked', async () => {
+    const arn = await createKey();
+    await admin.send(new CreateAliasCommand({ AliasName: 'alias/clef', TargetKeyId: arn }));
+    const alias = `awskms:///${arn.replace(/key\/.*/, 'alias/clef')}`;
+    expect(() => parseKeyReference(alias)).toThrow(expect.objectContaining({ code: 'bad_reference' }));
+  });
+
+  it('an unknown key is not found', async () => {
+    const arn = await createKey();
+    const unknown = parseKeyReference(`awskms:///${arn.replace(/[0-9a-f]{12}$/, '0'.repeat(12))}`);
+    await expect(kms.wrap(unknown, randomBytes(32))).rejects.toMatchObject({ code: 'not_found' });
+  });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('No port');
+  return address.port;
+}
+
+async function untilReady(url: string): Promise<void> {
+  for (;;) {
+    const isUp = await fetch(`${url}/moto-api/`).then(
+      (response) => response.status < 500,
+      () => false,
+    );
+    if (isUp) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+function failing(child: ChildProcess): Promise<never> {
+  return new Promise((_, reject) => {
+    child.on('error', () => reject(new Error("moto_server is not installed: pip install 'moto[server]'")));
+    child.on('exit', (code) => reject(new Error(`moto_server ended with ${code}`)));
+  });
+}
