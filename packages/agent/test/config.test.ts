@@ -176,7 +176,7 @@ describe('bad values', () => {
     ['H02', 'MAX_STALE', '1s'],
     ['H02', 'MAX_STALE', '45s', /twice the poll/],
     ['H02', 'MAX_STALE', 'never'],
-    ['H02', 'REAUTHORIZE', '1s'],
+    ['H02', 'REAUTHORIZE', '0.5s'],
     ['H02', 'REAUTHORIZE', '48h', /MAX_STALE/],
     ['H02', 'REAUTHORIZE', 'Never'],
     ['H02', 'MIN_REVISION', '-1'],

@@ -590,6 +590,18 @@ test('stopping ends everything: no timer is left, nothing is fetched any more', 
   expect(source.fetches.length).toBe(1);
 });
 
+test('stopping gives up a fetch that is under way', async () => {
+  const source = fakeSource(A1);
+  const s = scene({ source });
+  await s.start();
+  source.fetch = (_, signal) =>
+    new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))));
+  s.clock.sleep(seconds(60));
+  void s.clock.pass(seconds(1), () => Promise.resolve());
+  await s.refresh.stop();
+  expect(s.events()).toEqual(['ready']);
+});
+
 test('the log never holds a key, a value or a digest', async () => {
   const s = scene({ artifact: { revision: 1, secrets: { CANARY_KEY: 'canary-value' } } });
   await s.start();

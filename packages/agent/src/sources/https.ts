@@ -159,7 +159,6 @@ async function readBody(response: IncomingMessage): Promise<Uint8Array> {
     if (length > maxArtifactBytes) throw tooLarge();
     chunks.push(chunk);
   }
-  if (!response.complete) throw new SourceError('bad_response', 'The answer of the source is cut off');
   return new Uint8Array(Buffer.concat(chunks));
 }
 

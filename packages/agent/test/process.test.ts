@@ -1,0 +1,194 @@
+// The agent as a process of its own, as it is installed: signals, ports, certificates, roles.
+
+import { randomBytes } from 'node:crypto';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { type Emulator, emulatorVariables, type InstanceKind, startEmulator } from '@clef/emulator';
+import type { ChildHandle } from '@clef/host';
+import { openKms } from '@clef/kms';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { certificate } from './certificate.ts';
+import { type Stage, setStage } from './stage.ts';
+
+let stage: Stage;
+let withAge: Record<string, string | undefined>;
+beforeEach(async () => {
+  stage = await setStage();
+  withAge = { CLEF_AGENT_KMS_KEY: undefined, CLEF_AGENT_AGE_KEY_FILE: join(stage.folder, 'key.txt') };
+});
+afterEach(() => stage.close());
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+describe('signals', () => {
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+    'F57: %s: exit 0 within 3 s, the token file gone',
+    async (signal) => {
+      await stage.publish({ seal: stage.ageRecipient });
+      const agent = await stage.spawn(withAge);
+      await agent.waitForLine(/"event":"ready"/, 20);
+      expect((await stage.ask('/v1/secrets')).status).toBe(200);
+      const before = performance.now();
+      agent.kill(signal);
+      expect((await agent.exited).exitCode).toBe(0);
+      expect(performance.now() - before).toBeLessThan(3_000);
+      expect(await exists(join(stage.folder, 'token'))).toBe(false);
+      expect(agent.stdout()).toHaveLength(0);
+    },
+  );
+
+  test('INV-81: SIGUSR1 opens no debugger', async () => {
+    await stage.publish({ seal: stage.ageRecipient });
+    const wasOpen = await isOpen(9_229);
+    const agent = await stage.spawn(withAge);
+    await agent.waitForLine(/"event":"ready"/, 20);
+    agent.kill('SIGUSR1');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect((await stage.ask('/v1/health')).status).toBe(200);
+    expect(await isOpen(9_229)).toBe(wasOpen);
+    expect(new TextDecoder().decode(agent.stderr())).not.toContain('Debugger');
+  });
+
+  test('F58: killed and started again: the floor is never torn, the old token file is replaced', async () => {
+    await stage.publish({ seal: stage.ageRecipient });
+    const tokens = new Set<string>();
+    for (let round = 0; round < 5; round++) {
+      const agent = await stage.spawn(withAge);
+      await agent.waitForLine(round === 4 ? /"event":"ready"/ : /"event":"listening"/, 20);
+      tokens.add(await stage.token());
+      await stage.publish({ seal: stage.ageRecipient });
+      if (round === 4) break;
+      await new Promise((resolve) => setTimeout(resolve, round * 20));
+      agent.kill('SIGKILL');
+      await agent.exited;
+      expect(await exists(join(stage.folder, 'token'))).toBe(true);
+    }
+    expect(tokens.size).toBe(5);
+    expect(JSON.parse(await readFile(join(stage.folder, 'state', 'floor.json'), 'utf8'))).toMatchObject({
+      version: 1,
+    });
+  });
+});
+
+test('from https, with an authority of NODE_EXTRA_CA_CERTS, in conditional requests', async () => {
+  await writeFile(join(stage.folder, 'ca.pem'), certificate.cert);
+  const artifact = await stage.pack({ seal: stage.ageRecipient, secrets: { A: 'over https' } });
+  const statuses: number[] = [];
+  const server = createServer(certificate, (request, response) => {
+    const status = request.headers['if-none-match'] === '"1"' ? 304 : 200;
+    statuses.push(status);
+    response.writeHead(status, { etag: '"1"' }).end(status === 200 ? artifact : undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const source = `https://127.0.0.1:${(server.address() as AddressInfo).port}/api-gateway/production.json`;
+    const agent = await stage.spawn({
+      ...withAge,
+      CLEF_AGENT_SOURCE: source,
+      NODE_EXTRA_CA_CERTS: join(stage.folder, 'ca.pem'),
+    });
+    await agent.waitForLine(/"event":"ready"/, 20);
+    expect((await stage.ask('/v1/secrets')).text).toBe('{"A":"over https"}');
+    for (let tries = 0; tries < 100 && statuses.length < 3; tries++)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(statuses.slice(0, 3)).toEqual([200, 304, 304]);
+    expect(new TextDecoder().decode(agent.stderr())).not.toContain('api-gateway');
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+describe('with nothing but the role of a machine, against an emulated AWS KMS', () => {
+  let emulator: Emulator;
+  beforeEach(async () => {
+    const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
+    emulator = await startEmulator({ now: Date.now, randomBytes: random });
+    for (const identity of ['api-gateway', 'sister']) {
+      await emulator.createRole(identity);
+      const context = { 'clef:identity': identity, 'clef:environment': 'production' };
+      await emulator.allowRole({ role: identity, key: emulator.awsKey.arn, may: 'decrypt', context });
+    }
+    const kms = openKms({ environment: emulatorVariables(emulator) });
+    await stage.publish({ seal: emulator.awsKey.reference, kms, secrets: { A: 'by role' } });
+  });
+  afterEach(() => emulator.stop());
+
+  async function agentOn(
+    role: string,
+    kind: InstanceKind,
+    changes: Record<string, string> = {},
+  ): Promise<ChildHandle> {
+    const { variables } = await emulator.instance(role, kind);
+    return stage.spawn({ ...variables, ...changes, CLEF_AGENT_KMS_KEY: emulator.awsKey.reference });
+  }
+
+  test.each(['ec2', 'ecs'] as const)(
+    'INV-62: %s: it opens in one call, whatever is asked of it',
+    async (kind) => {
+      const agent = await agentOn('api-gateway', kind);
+      await agent.waitForLine(/"event":"ready"/, 30);
+      for (let count = 0; count < 200; count++)
+        expect((await stage.ask('/v1/secrets')).text).toBe('{"A":"by role"}');
+      expect(emulator.calls()['aws.Decrypt']).toBe(1);
+      expect(new TextDecoder().decode(agent.stderr())).not.toMatch(/arn:|NodeVersion|by role/);
+    },
+  );
+
+  test('INV-36: the role of a sister service opens nothing, under its own name or the other', async () => {
+    const agent = await agentOn('sister', 'ec2');
+    await agent.waitForLine(/"reason":"kms_denied"/, 30);
+    expect((await stage.ask('/v1/secrets')).status).toBe(503);
+    agent.kill('SIGTERM');
+    await agent.exited;
+    const asItself = await agentOn('sister', 'ec2', { CLEF_AGENT_IDENTITY: 'sister' });
+    await asItself.waitForLine(/"reason":"binding"/, 30);
+  });
+
+  test('F33: the role is revoked: 503 at the next request, and wiped', async () => {
+    const agent = await agentOn('api-gateway', 'ec2', { CLEF_AGENT_REAUTHORIZE: 'each-request' });
+    await agent.waitForLine(/"event":"ready"/, 30);
+    expect((await stage.ask('/v1/secrets')).status).toBe(200);
+    await emulator.revokeRole('api-gateway');
+    const { status, text } = await stage.ask('/v1/secrets');
+    expect([status, JSON.parse(text).error.code]).toEqual([503, 'denied']);
+    await agent.waitForLine(/"event":"denied"/, 5);
+  });
+
+  test('F30, F36: without KMS and credentials at the start it stays up, and opens when they come', async () => {
+    const { variables } = await emulator.instance('api-gateway', 'ec2');
+    const key = emulator.awsKey.reference;
+    const agent = await stage.spawn({ AWS_ENDPOINT_URL_KMS: 'http://127.0.0.1:1', CLEF_AGENT_KMS_KEY: key });
+    await agent.waitForLine(/"reason":"kms_(unavailable|no_credentials)"/, 30);
+    expect((await stage.ask('/v1/health')).status).toBe(200);
+    expect(JSON.parse((await stage.ask('/v1/ready')).text).error.code).toBe('not_loaded');
+    agent.kill('SIGTERM');
+    expect((await agent.exited).exitCode).toBe(0);
+    const again = await stage.spawn({ ...variables, CLEF_AGENT_KMS_KEY: key });
+    await again.waitForLine(/"event":"ready"/, 30);
+  });
+
+  test('INV-111, H15: an endpoint that is neither https nor this machine is not used', async () => {
+    const agent = await agentOn('api-gateway', 'ec2', { AWS_ENDPOINT_URL_KMS: 'http://10.0.0.1' });
+    await agent.waitForLine(/"reason":"kms_settings"/, 30);
+    expect((await stage.ask('/v1/secrets')).status).toBe(503);
+  });
+});
