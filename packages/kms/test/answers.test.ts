@@ -1,10 +1,17 @@
 // What the two clouds may answer, and what becomes of it: scripted replies on this machine, through the real clients.
 import { crc32c } from '@clef/strict';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type KmsCode, KmsError, type KmsSettings, openKms, parseKeyReference } from '../src/index.ts';
+import { additionalData } from '../src/gcp.ts';
+import {
+  type KmsCode,
+  type KmsContext,
+  KmsError,
+  type KmsSettings,
+  openKms,
+  parseKeyReference,
+} from '../src/index.ts';
 import {
   type Answer,
-  type Asked,
   breakOff,
   hang,
   json,
@@ -57,6 +64,8 @@ async function failure(call: Promise<unknown>): Promise<KmsError> {
   expect(shown, 'K02: no word of the service').not.toContain(canary);
   return error;
 }
+
+const noHttp: Answer = (response) => void response.socket?.end(`${canary}\r\n\r\n`);
 
 type Row = readonly [title: string, answer: Answer, code: KmsCode];
 
@@ -115,7 +124,7 @@ describe('AWS', () => {
     ['K02: an error named after a method of objects', refused('toString'), 'unavailable'],
     ['K02: 500 with HTML', text(500, `<html>${canary}`), 'unavailable'],
     ['K02: 403 that is not of AWS', text(403, `<html>${canary}`), 'unavailable'],
-    ['K02: no HTTP at all', (response) => void response.socket?.end(`${canary}\r\n\r\n`), 'unavailable'],
+    ['K02: no HTTP at all', noHttp, 'unavailable'],
     ['F-32: throttled', refused('ThrottlingException'), 'throttled'],
     ['F-32: 429', text(429, ''), 'throttled'],
     ['F-33: access denied', refused('AccessDeniedException'), 'denied'],
@@ -143,10 +152,20 @@ describe('AWS', () => {
     expect(server.asked).toHaveLength(3);
   });
 
-  it('F-33: does not try again what was refused', async () => {
-    server.answer(refused('AccessDeniedException'));
+  const tries: readonly (readonly [title: string, answer: Answer, calls: number])[] = [
+    ['F-32: throttled', refused('ThrottlingException'), 3],
+    ['K02: 500', text(500, canary), 3],
+    ['F-30: the connection breaks off', breakOff, 3],
+    ['F-33: refused', refused('AccessDeniedException'), 1],
+    ['F-33: no such key', refused('NotFoundException'), 1],
+    ['F-36: expired', refused('ExpiredTokenException'), 1],
+    ['K01: another key', json(200, { ...good, KeyId: 'x' }), 1],
+    ['K01: HTML', text(200, '<html>'), 1],
+  ];
+  it.each(tries)('of three tries it makes as many as make sense: %s', async (_, answer, calls) => {
+    server.answer(answer);
     await failure(open({ attempts: 3 }).unwrap(awsKey, wrapped));
-    expect(server.asked).toHaveLength(1);
+    expect(server.asked).toHaveLength(calls);
   });
 
   it('says nothing on stderr about the version of Node', async () => {
@@ -233,6 +252,14 @@ describe('Google Cloud', () => {
     ['F-36: 401', json(401, { error: { status: 'UNAUTHENTICATED', message: canary } }), 'no_credentials'],
     ['F-33: 403', json(403, { error: { status: 'PERMISSION_DENIED', message: canary } }), 'denied'],
     ['F-33: 404', json(404, { error: { status: 'NOT_FOUND', message: canary } }), 'not_found'],
+    ['INV-36: another context', refused(400, 'INVALID_ARGUMENT'), 'denied'],
+    ['F-33: disabled', refused(400, 'FAILED_PRECONDITION'), 'denied'],
+    ['F-33: 401, as the account was disabled', disabledAccount, 'denied'],
+    ['K02: a refusal of an unknown kind', refused(400, canary), 'unavailable'],
+    ['K02: 400 without a body', text(400, ''), 'unavailable'],
+    ['K02: an error that is text', json(403, { error: canary }), 'unavailable'],
+    ['K02: 204', text(204, ''), 'unavailable'],
+    ['K02: no HTTP at all', noHttp, 'unavailable'],
     ['a 403 that is not of Google', text(403, canary), 'unavailable'],
     ['a 404 that is not of Google', text(404, '<html>'), 'unavailable'],
     ['F-32: 429', text(429, canary), 'throttled'],
@@ -264,22 +291,55 @@ describe('Google Cloud', () => {
 
   it('F-35, K03: an answer that does not fit is asked for once more, and no more', async () => {
     server.answer(json(200, { ...good, plaintextCrc32c: '1' }), json(200, good));
-    expect(await open({ attempts: 3 }).unwrap(gcpKey, wrapped)).toEqual(new Uint8Array(plaintext));
+    expect(await open({ attempts: 3, random: () => 0 }).unwrap(gcpKey, wrapped)).toEqual(
+      new Uint8Array(plaintext),
+    );
     server.answer(json(200, { ...good, plaintextCrc32c: '1' }));
-    await failure(open({ attempts: 3 }).unwrap(gcpKey, wrapped));
+    await failure(open({ attempts: 3, random: () => 0 }).unwrap(gcpKey, wrapped));
     expect(server.asked).toHaveLength(2);
+  });
+
+  const tries: readonly (readonly [title: string, answer: Answer, calls: number])[] = [
+    ['F-32: throttled', text(429, ''), 3],
+    ['K02: 500', text(500, canary), 3],
+    ['F-30: the connection breaks off', breakOff, 3],
+    ['F-33: refused', refused(403, 'PERMISSION_DENIED'), 1],
+    ['F-33: no such key', refused(404, 'NOT_FOUND'), 1],
+    ['F-36: expired', refused(401, 'UNAUTHENTICATED'), 1],
+    ['F-34: HTML', text(200, '<html>'), 2],
+  ];
+  it.each(tries)('of three tries it makes as many as make sense: %s', async (_, answer, calls) => {
+    server.answer(answer);
+    await failure(open({ attempts: 3, random: () => 0 }).unwrap(gcpKey, wrapped));
+    expect(server.asked).toHaveLength(calls);
+  });
+
+  it('pauses by chance: a share of 0.4 s, then of 0.8 s', async () => {
+    server.answer(text(503, ''));
+    const before = performance.now();
+    await failure(open({ attempts: 3, random: () => 0.5 }).unwrap(gcpKey, wrapped));
+    expect(performance.now() - before).toBeGreaterThan(590);
+    expect(performance.now() - before).toBeLessThan(1500);
+  });
+
+  it('a token with a line break is no credential, and goes nowhere', async () => {
+    const kms = open({ environment: { ...environment, GOOGLE_OAUTH_ACCESS_TOKEN: `${canary}\r\nHost: x` } });
+    expect(await failure(kms.unwrap(gcpKey, wrapped))).toMatchObject({ code: 'no_credentials' });
+    expect(server.asked).toHaveLength(0);
   });
 
   it('F-32: waits as long as it is told to', async () => {
     server.answer(text(429, '', { 'retry-after': '1' }), json(200, good));
     const before = performance.now();
-    await open({ attempts: 3 }).unwrap(gcpKey, wrapped);
+    await open({ attempts: 3, random: () => 0 }).unwrap(gcpKey, wrapped);
     expect(performance.now() - before).toBeGreaterThan(950);
   });
 
   it('F-32: gives up at once when told to wait for longer than a call may take', async () => {
     server.answer(text(429, '', { 'retry-after': '600' }));
-    expect(await failure(open({ attempts: 3 }).unwrap(gcpKey, wrapped))).toMatchObject({ code: 'throttled' });
+    expect(await failure(open({ attempts: 3, random: () => 0 }).unwrap(gcpKey, wrapped))).toMatchObject({
+      code: 'throttled',
+    });
     expect(server.asked).toHaveLength(1);
   });
 
@@ -287,6 +347,46 @@ describe('Google Cloud', () => {
     const version = parseKeyReference(`gcpkms://${resource}/cryptoKeyVersions/1`);
     expect(await failure(open().wrap(version, plaintext))).toMatchObject({ code: 'unsupported' });
     expect(server.asked).toHaveLength(0);
+  });
+});
+
+describe('additional data (formats.md, "Wrapping")', () => {
+  const bytes = (label: string, hex: string): Uint8Array =>
+    new Uint8Array(Buffer.concat([Buffer.from(label), Buffer.from(hex.replaceAll(' ', ''), 'hex')]));
+  const vectors: readonly (readonly [title: string, context: KmsContext, wanted: Uint8Array | undefined])[] =
+    [
+      ['none', { label: '', entries: [] }, undefined],
+      ['a label alone', { label: 'a', entries: [] }, bytes('a', '00')],
+      ['an empty value', { label: 'a', entries: [['n', '']] }, bytes('a', '00 00000000')],
+      ['a NUL', { label: 'a', entries: [['n', '\0']] }, bytes('a', '00 00000001 00')],
+      [
+        'one character of four bytes',
+        { label: 'a', entries: [['n', '\u{1f511}']] },
+        bytes('a', '00 00000004 f09f9491'),
+      ],
+      [
+        'two values are not their sum',
+        {
+          label: 'a',
+          entries: [
+            ['n', '12'],
+            ['m', '3'],
+          ],
+        },
+        bytes('a', '00 00000002 3132 00000001 33'),
+      ],
+      [
+        '256 bytes',
+        { label: 'clef.artifact.v1', entries: [['n', 'x'.repeat(256)]] },
+        bytes('clef.artifact.v1', `00 00000100 ${'78'.repeat(256)}`),
+      ],
+    ];
+  it.each(vectors)('%s', (_, context, wanted) => {
+    expect(additionalData(context)).toEqual(wanted);
+  });
+
+  it('is none without a context', () => {
+    expect(additionalData(undefined)).toBeUndefined();
   });
 });
 
@@ -353,6 +453,7 @@ describe('INV-111: endpoints', () => {
     const error = await failure(kms.wrap(key, plaintext));
     expect(error).toMatchObject({ code: 'bad_endpoint' });
     expect(error.message).toContain(name);
+    expect(await failure(kms.unwrap(key, wrapped)), 'a later call').toMatchObject({ code: 'bad_endpoint' });
     expect(server.asked).toHaveLength(0);
   });
 
