@@ -92,7 +92,16 @@ const kmsRows = {
   },
 } as const satisfies Record<KmsCode, Row>;
 
+/** What sealing can say; the other codes belong to opening, which core does not do. */
 const artifactCodes: Partial<Record<ArtifactCode, Row>> = {
+  bad_content: {
+    code: 'bad_format',
+    hint: 'a service needs at least one key, each with a legal name and a value',
+  },
+  bad_signing_key: {
+    code: 'signing_key',
+    hint: 'give an Ed25519 private key in PEM in CLEF_SIGNING_KEY_FILE',
+  },
   too_large: { code: 'limit', hint: 'split the service identity: an artifact holds at most 1 MiB' },
 };
 
@@ -136,6 +145,6 @@ export function fromGroundError(
 }
 
 /** The start of a message in the middle of ours; names such as AWS keep their capitals. */
-function uncapitalised(message: string): string {
+export function uncapitalised(message: string): string {
   return /^[A-Z][a-z]/.test(message) ? message.charAt(0).toLowerCase() + message.slice(1) : message;
 }

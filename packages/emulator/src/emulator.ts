@@ -1,6 +1,6 @@
 // The emulator: one loopback port that speaks AWS KMS, AWS STS and Google Cloud KMS over software keys, and a handle to
 // set the scene (keys, roles, machines) from a program. For development: nothing here protects a key from its machine.
-import { type LoopbackServer, startLoopbackServer } from '@clef/loopback';
+import { LoopbackError, type LoopbackServer, startLoopbackServer } from '@clef/loopback';
 import type { JsonValue } from '@clef/strict';
 import { parseJson } from '@clef/strict';
 import { answerCloud } from './answer-cloud.ts';
@@ -115,7 +115,7 @@ export type Emulator = {
 
 /**
  * Starts an emulator on 127.0.0.1, with one administrator and one key in each cloud.
- * Throws `EmulatorError` (`argument`, `state`), `LoopbackError` (`port_in_use`) and, about the state file, `HostError`.
+ * Throws `EmulatorError`: `argument`, `state`, `port_in_use`.
  */
 export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
   const region = checked('region', options.region ?? 'eu-west-1', regionPattern);
@@ -124,7 +124,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const cloud = openCloud(options, state, counts);
   const keys = { awsKey: ensureAwsKey(cloud, region, options.keyId), gcpKey: ensureGcpKey(cloud) };
   const onFault = options.onFault ?? (() => undefined);
-  const server = await startLoopbackServer({
+  const server = await listen({
     listen: { port: options.port ?? 0 },
     methods: ['GET', 'POST'],
     maxBodyBytes: 262_144,
@@ -152,6 +152,15 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     ...machineMethods(cloud, server, region, onFault),
     calls: () => Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1))),
   };
+}
+
+async function listen(options: Parameters<typeof startLoopbackServer>[0]): Promise<LoopbackServer> {
+  try {
+    return await startLoopbackServer(options);
+  } catch (cause) {
+    if (!(cause instanceof LoopbackError)) throw cause;
+    throw new EmulatorError('port_in_use', cause.message, { cause });
+  }
 }
 
 async function openState(options: EmulatorOptions): Promise<State> {

@@ -1,6 +1,6 @@
 // The state file: JSON with every key in clear, 0600, replaced whole. For development only: whoever reads it can decrypt
 // everything that was ever encrypted here. Sessions are not in it.
-import { readRegularFile, replaceFile, statRegularFile } from '@clef/host';
+import { HostError, readRegularFile, replaceFile, statRegularFile } from '@clef/host';
 import {
   decodeBase64,
   encodeBase64,
@@ -27,11 +27,10 @@ const maxBytes = 4 * 1024 * 1024;
 
 /**
  * Reads the state file; undefined when there is none.
- * Throws `state` when others may read it or when it is not exactly what `writeStateFile` writes; `HostError` when it
- * cannot be read.
+ * Throws `state` when others may read it, when it is not exactly what `writeStateFile` writes, and when it cannot be read.
  */
 export async function readStateFile(path: string): Promise<State | undefined> {
-  const facts = await statRegularFile(path);
+  const facts = await asStateFault(statRegularFile(path));
   if (facts === undefined) return undefined;
   if (process.platform !== 'win32' && (facts.mode & 0o077) !== 0) {
     throw new EmulatorError(
@@ -39,12 +38,21 @@ export async function readStateFile(path: string): Promise<State | undefined> {
       'Other users may read the state file, which holds keys in clear: expected mode 0600',
     );
   }
-  return parseState(await readRegularFile(path, { maxBytes }));
+  return parseState(await asStateFault(readRegularFile(path, { maxBytes })));
 }
 
-/** Replaces the state file. Throws `HostError`. */
+/** Replaces the state file. Throws `state`. */
 export async function writeStateFile(path: string, state: State): Promise<void> {
-  await replaceFile(path, new TextEncoder().encode(formatState(state)), { mode: 0o600 });
+  await asStateFault(replaceFile(path, new TextEncoder().encode(formatState(state)), { mode: 0o600 }));
+}
+
+async function asStateFault<T>(access: Promise<T>): Promise<T> {
+  try {
+    return await access;
+  } catch (cause) {
+    if (!(cause instanceof HostError)) throw cause;
+    throw new EmulatorError('state', `The state file cannot be used: ${cause.message}`, { cause });
+  }
 }
 
 /** The file's text. Key material is in it, in clear. */

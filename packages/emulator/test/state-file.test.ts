@@ -107,7 +107,8 @@ describe('a state file that is refused', () => {
 
   it('one in a folder that is not there: nothing is left running', async () => {
     await expect(emulator({ statePath: join(folder, 'none', 'x.json') })).rejects.toMatchObject({
-      name: 'HostError',
+      name: 'EmulatorError',
+      code: 'state',
     });
   });
 });

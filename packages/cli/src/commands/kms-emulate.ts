@@ -1,5 +1,6 @@
 // `clef kms emulate`
 import { resolve } from 'node:path';
+import { ClefError } from '@clef/core';
 import { EmulatorError, emulatorVariables, startEmulator } from '@clef/emulator';
 import { parseInteger, StrictError } from '@clef/strict';
 import type { CommandContext, CommandInput } from '../command.ts';
@@ -15,9 +16,7 @@ export async function run({ world, terminal, json }: CommandContext, input: Comm
     ...(state !== undefined && { statePath: resolve(world.cwd, state) }),
     onFault: () => terminal.talk('warning: the emulator could not answer a call, or write its state file'),
   }).catch((error: unknown) => {
-    throw error instanceof EmulatorError
-      ? new UsageError(error.message, 'run "clef kms emulate --help"')
-      : error;
+    throw error instanceof EmulatorError ? notStarted(error) : error;
   });
   const { url, awsKey, gcpKey } = emulator;
   const variables = emulatorVariables(emulator);
@@ -40,6 +39,14 @@ export async function run({ world, terminal, json }: CommandContext, input: Comm
   await untilInterrupted();
   await emulator.stop();
   return 0;
+}
+
+function notStarted({ code, message }: EmulatorError): Error {
+  if (code === 'port_in_use') {
+    return new ClefError({ code: 'io', message, hint: 'name another port, or leave --port out' });
+  }
+  if (code === 'state') return new ClefError({ code: 'io', message, hint: 'name another file with --state' });
+  return new UsageError(message, 'run "clef kms emulate --help"');
 }
 
 function readPort(text: string | undefined): number {
