@@ -231,9 +231,9 @@ function parseAge(text: string): AgeKey {
       key: text.slice(0, 32),
     });
   }
+  // Bech32 has one case, and the prefix is in lower case already.
   const decoded = decodeBech32(text);
-  if (decoded === undefined || text !== text.toLowerCase())
-    throw bad('is not a whole age public key: its checksum does not fit');
+  if (decoded === undefined) throw bad('is not a whole age public key: its checksum does not fit');
   const hybrid = decoded.prefix === 'age1pq' && decoded.bytes.length === hybridRecipientBytes;
   if (!hybrid && (decoded.prefix !== 'age' || decoded.bytes.length !== 32))
     throw bad('is not an age public key');
