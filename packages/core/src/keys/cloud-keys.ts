@@ -42,16 +42,22 @@ function contextOf(
   return entries.length === 0 ? undefined : { label: '', entries };
 }
 
-/** One call for each (key, wrapped, context), also when several cells ask at once. */
+/** One call for each (key, wrapped, context), also when several cells ask at once. A failure is not kept: it may heal. */
 function shareUnwraps(kms: Kms): Kms {
   const answers = new Map<string, Promise<Uint8Array>>();
+  const ask = (question: string, call: () => Promise<Uint8Array>): Promise<Uint8Array> => {
+    const answer = call();
+    answers.set(question, answer);
+    answer.catch(() => answers.delete(question));
+    return answer;
+  };
   return {
     wrap: (key, plaintext, context) => kms.wrap(key, plaintext, context),
-    unwrap: (key, wrapped, context) => {
-      const question = JSON.stringify([key.text, Buffer.from(wrapped).toString('base64'), context?.entries]);
-      const answer = answers.get(question) ?? kms.unwrap(key, wrapped, context);
-      answers.set(question, answer);
-      return answer;
+    unwrap: async (key, wrapped, context) => {
+      const question = JSON.stringify([key.text, Buffer.from(wrapped).toString('base64'), context]);
+      const answer = answers.get(question) ?? ask(question, () => kms.unwrap(key, wrapped, context));
+      // To each its own bytes: one may overwrite them when it is done.
+      return Uint8Array.from(await answer);
     },
   };
 }
