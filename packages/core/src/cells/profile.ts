@@ -5,12 +5,15 @@ import {
   type Entry,
   entriesOf,
   type Feature,
+  type Leaf,
   parseEncryptedValue,
   type SopsFile,
+  type SourceSpan,
   type Tree,
+  type TreeNode,
 } from '@clef/sops';
 import { ClefError, type ErrorCode, type ErrorFault } from '../errors.ts';
-import { keyNameFault, quoteName } from '../manifest/names.ts';
+import { keyNameFault, quoteName, safeName } from '../manifest/names.ts';
 import type { Cell } from './cell.ts';
 
 type Fault = ErrorFault & { readonly code: ErrorCode; readonly key?: string };
@@ -95,18 +98,44 @@ function metadataFaults({ metadata }: SopsFile): readonly Fault[] {
 }
 
 function entryFaults({ key, value, at }: Entry): readonly Fault[] {
-  const place = at === undefined ? {} : { line: at.line, column: at.column };
-  const fault = (code: ErrorCode, message: string): readonly Fault[] => [{ code, message, key, ...place }];
   const nameFault = keyNameFault(key);
-  if (nameFault !== undefined) return fault('cell_profile', `the key ${quoteName(key)} ${nameFault}`);
-  if (value.kind !== 'leaf') return [];
-  const sealed =
-    value.type === 'str' ? parseEncryptedValue(Buffer.from(value.bytes).toString('utf8')) : undefined;
-  if (sealed === undefined) return fault('cell_plaintext', `the value of "${key}" is not encrypted`);
-  if (!sealed.exact)
-    return fault('cell_tampered', `the value of "${key}" is not exactly what an encryption gives`);
-  if (sealed.type !== 'str') return fault('cell_type', `the value of "${key}" is of type "${sealed.type}"`);
-  return [];
+  const faults = nodeFaults(key, value, at);
+  if (nameFault === undefined) return faults;
+  return [
+    ...faults,
+    { code: 'cell_profile', message: `the key ${quoteName(key)} ${nameFault}`, ...placeOf(at) },
+  ];
+}
+
+/** Also of what is nested, so that a plaintext is called one wherever it stands (catalogue INV-02). */
+function nodeFaults(key: string, value: TreeNode, at: SourceSpan | undefined): readonly Fault[] {
+  const fault = (code: ErrorCode, what: string): Fault => ({
+    code,
+    message: `the value of ${quoteName(key)} ${what}`,
+    key: safeName(key),
+    ...placeOf(at),
+  });
+  if (value.kind === 'leaf') return leafFaults(value, fault);
+  const children = value.items.filter((item) => item.kind !== 'comment');
+  if (children.length === 0) return [fault('cell_plaintext', 'is not encrypted')];
+  return children.flatMap((item) =>
+    item.kind === 'entry' ? nodeFaults(item.key, item.value, item.at) : nodeFaults(key, item, item.at ?? at),
+  );
+}
+
+function leafFaults(leaf: Leaf, fault: (code: ErrorCode, what: string) => Fault): readonly Fault[] {
+  const text = leaf.type === 'str' ? Buffer.from(leaf.bytes).toString('utf8') : '';
+  const sealed = parseEncryptedValue(text);
+  if (sealed?.exact !== true) {
+    return /^\s*ENC\[/i.test(text)
+      ? [fault('cell_tampered', 'is not exactly what an encryption gives')]
+      : [fault('cell_plaintext', 'is not encrypted')];
+  }
+  return sealed.type === 'str' ? [] : [fault('cell_type', `is of type "${sealed.type}"`)];
+}
+
+function placeOf(at: SourceSpan | undefined): { readonly line?: number; readonly column?: number } {
+  return at === undefined ? {} : { line: at.line, column: at.column };
 }
 
 const bySeverity: readonly { readonly code: ErrorCode; readonly hint: string }[] = [
@@ -134,8 +163,8 @@ function profileError(cell: Cell, faults: readonly Fault[]): ClefError {
     code: worst?.code ?? 'cell_profile',
     message: `Cannot use ${place}: ${first?.message ?? 'it is outside the profile of a cell'}${count}`,
     hint: worst?.hint ?? '',
-    location: { file: cell.path, ...pick(first) },
-    faults: faults.slice(0, mostFaults).map(({ message, ...place_ }) => ({ message, ...pick(place_) })),
+    location: { file: cell.path, ...pick(first), ...(first?.key !== undefined && { key: first.key }) },
+    faults: faults.slice(0, mostFaults).map((fault) => ({ message: fault.message, ...pick(fault) })),
   });
 }
 

@@ -7,6 +7,7 @@ import {
   decryptTree,
   parseSopsFile,
   recipientName,
+  recipientOf,
   SopsError,
   type SopsFile,
   unwrapDataKey,
@@ -25,6 +26,8 @@ import { fromSopsError } from './sops-errors.ts';
 import { sopsRecipient } from './sops-recipients.ts';
 
 const maxCellBytes = 64 * 1024 * 1024;
+/** A cell may have no alias at all; a few are read so that the refusal can say where. */
+const mostAliasedNodes = 1000;
 
 /** A cell's file, not decrypted. It has passed the strict profile. */
 export type SealedCell = {
@@ -54,7 +57,7 @@ export async function readSealedCell(repository: Repository, cell: Cell): Promis
 export function parseCell(cell: Cell, bytes: Uint8Array): SealedCell {
   let file: SopsFile;
   try {
-    file = parseSopsFile(bytes, 'yaml');
+    file = parseSopsFile(bytes, 'yaml', { maxAliasedNodes: mostAliasedNodes });
   } catch (error) {
     throw fromSopsError(error, cell);
   }
@@ -80,14 +83,16 @@ export async function requireSealedCell(repository: Repository, cell: Cell): Pro
  */
 export async function openCell(repository: Repository, cell: Cell): Promise<OpenedCell> {
   const sealed = await requireSealedCell(repository, cell);
-  const difference = recipientDifference(repository.manifest, sealed);
-  if (difference !== undefined) {
-    repository.world.notify({
-      level: 'warning',
-      message: `the recipients of "${cell.label}" are not those of clef.yaml (${difference})`,
-    });
-  }
+  warnOfDifferentRecipients(repository, sealed);
   return openSealedCell(repository, sealed);
+}
+
+/** What everything that only reads does where the file's recipients are not those of the manifest. */
+export function warnOfDifferentRecipients({ manifest, world }: Repository, sealed: SealedCell): void {
+  const difference = recipientDifference(manifest, sealed);
+  if (difference === undefined) return;
+  const message = `the recipients of "${sealed.cell.label}" are not those of clef.yaml (${difference})`;
+  world.notify({ level: 'warning', message });
 }
 
 /** Decrypts a cell that was read before. */
@@ -114,16 +119,17 @@ export async function unlock(repository: Repository, { cell, file }: SealedCell)
     if (error.code === 'key_service')
       throw fromGroundError(error.cause, { action: `open "${cell.label}"`, file: cell.path });
     if (error.code !== 'no_matching_key') throw fromSopsError(error, cell);
-    throw await noKeyOpens(repository, cell, recipients.length);
+    throw await noKeyOpens(repository, cell, recipients);
   }
 }
 
 async function noKeyOpens(
   { world, manifest }: Repository,
   cell: Cell,
-  recipientCount: number,
+  recipients: readonly string[],
 ): Promise<ClefError> {
-  const own = await ownRecipients(world);
+  const tried = await Promise.all((await findAgeIdentities(world, recipients)).map(recipientOf));
+  const own = [...new Set([...(await ownRecipients(world)), ...tried])];
   const location = { file: cell.path };
   if (own.length === 0) {
     return new ClefError({
@@ -133,13 +139,21 @@ async function noKeyOpens(
       location,
     });
   }
+  if (own.some((recipient) => recipients.includes(recipient))) {
+    return new ClefError({
+      code: 'bad_format',
+      message: `Cannot decrypt "${cell.label}": the part of "${cell.path}" that is for your key is damaged`,
+      hint: 'look at who changed the file with "git log -p", and restore the last good version',
+      location,
+    });
+  }
   const [first = ''] = own;
   const person =
     manifest.recipients.find(({ keys }) => keys.some((key) => own.includes(key.text)))?.name ?? 'NAME';
   const count = own.length === 1 ? 'your age key is not' : `none of your ${own.length} age keys is`;
   return new ClefError({
     code: 'cannot_decrypt',
-    message: `Cannot decrypt "${cell.label}": ${count} among its ${recipientCount} recipients`,
+    message: `Cannot decrypt "${cell.label}": ${count} among its ${recipients.length} recipients`,
     hint: `ask a teammate to run: clef recipients add ${person} ${first} --environments ${cell.environment}`,
     location,
   });
@@ -167,7 +181,7 @@ export function refuseDifferentRecipients(repository: Repository, sealed: Sealed
   throw new ClefError({
     code: 'recipients_differ',
     message: `Cannot ${verb} "${sealed.cell.label}": its recipients are not those of clef.yaml (${difference})`,
-    hint: 'review who changed what with "git log -p", then let the missing key in with "clef recipients add"',
+    hint: 'look at who changed which with "git log -p"; restore the file, or undo the change of clef.yaml and make it with "clef recipients add"',
     location: { file: sealed.cell.path },
   });
 }

@@ -1,6 +1,7 @@
 // What the SOPS engine reports of a cell's file, as errors with a next step: the only place where its codes are judged.
 import { type SopsCode, SopsError } from '@clef/sops';
 import { ClefError, type ErrorCode } from '../errors.ts';
+import { uncapitalised } from '../from-ground-error.ts';
 import type { Cell } from './cell.ts';
 
 type Row = { readonly code: ErrorCode; readonly hint: string };
@@ -51,7 +52,7 @@ export function fromSopsError(error: unknown, cell: Cell): unknown {
   const place = line === undefined ? `"${cell.path}"` : `"${cell.path}" line ${line}`;
   return new ClefError({
     code,
-    message: `Cannot read ${place}${key === undefined ? '' : `, key "${key}"`}: ${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}`,
+    message: `Cannot read ${place}${key === undefined ? '' : `, key "${key}"`}: ${uncapitalised(error.message)}`,
     hint,
     location: {
       file: cell.path,

@@ -6,7 +6,13 @@ import { HostError, readRegularFile, replaceFile } from '@clef/host';
 import { isKmsKey } from '@clef/kms';
 import { formatTimestamp } from '@clef/strict';
 import { type Cell, cellOf } from '../cells/cell.ts';
-import { openCell, readSidecar, refuseDifferentRecipients, requireSealedCell } from '../cells/read.ts';
+import {
+  openSealedCell,
+  readSidecar,
+  refuseDifferentRecipients,
+  requireSealedCell,
+  type SealedCell,
+} from '../cells/read.ts';
 import { ClefError } from '../errors.ts';
 import { fromGroundError } from '../from-ground-error.ts';
 import { headCommit, pathsDifferentFromHead } from '../git/git.ts';
@@ -53,19 +59,20 @@ export async function packService(repository: Repository, request: PackRequest):
   const service = findService(manifest, request.service);
   const { seal: sealingKey, verify } = findServiceEnvironment(manifest, request.service, request.environment);
   const cells = cellsInScope(repository, service, request.environment);
-  const [signer, previous] = await Promise.all([
+  const [signer, previous, sealed] = await Promise.all([
     findSigner(world),
     readPrevious(repository, request),
-    checkCells(repository, cells),
-    request.allowDirty ? undefined : refuseDirty(repository, cells),
+    readCells(repository, cells),
   ]);
+  // After reading: what was read is what is compared with HEAD, and what is packed.
+  if (!request.allowDirty) await refuseDirty(repository, cells);
   refuseForeignSigner(
     request,
     signer.verifyKey.text,
     verify.map((key) => key.text),
   );
   const [secrets, commit] = await Promise.all([
-    mergeCells(repository, service, cells),
+    mergeCells(repository, service, sealed),
     headCommit(world, root),
   ]);
   const nowMilliseconds = world.now();
@@ -120,9 +127,9 @@ function cellsInScope(
   );
 }
 
-/** What needs no key: every cell is there, encrypted to whom the manifest says, and has no pending key. */
-async function checkCells(repository: Repository, cells: readonly Cell[]): Promise<void> {
-  await Promise.all(
+/** The cells, checked as far as that needs no key: encrypted to whom the manifest says, and without a pending key. */
+async function readCells(repository: Repository, cells: readonly Cell[]): Promise<readonly SealedCell[]> {
+  return Promise.all(
     cells.map(async (cell) => {
       const [sealed, { sidecar }] = await Promise.all([
         requireSealedCell(repository, cell),
@@ -130,7 +137,7 @@ async function checkCells(repository: Repository, cells: readonly Cell[]): Promi
       ]);
       refuseDifferentRecipients(repository, sealed, 'pack');
       const [pending] = sidecar.pending;
-      if (pending === undefined) return;
+      if (pending === undefined) return sealed;
       throw new ClefError({
         code: 'pending_key',
         message: `Cannot pack "${cell.label}": "${pending}" is pending, it has no value yet`,
@@ -158,11 +165,9 @@ async function refuseDirty({ manifest, world, root }: Repository, cells: readonl
 async function mergeCells(
   repository: Repository,
   service: ServiceIdentity,
-  cells: readonly Cell[],
+  cells: readonly SealedCell[],
 ): Promise<ReadonlyMap<string, string>> {
-  const opened = await Promise.all(
-    cells.map(async (cell) => ({ cell, values: (await openCell(repository, cell)).values })),
-  );
+  const opened = await Promise.all(cells.map((sealed) => openSealedCell(repository, sealed)));
   const merged = new Map<string, string>();
   const owners = new Map<string, Cell>();
   for (const { cell, values } of opened) {
@@ -212,13 +217,17 @@ async function readPrevious(repository: Repository, request: PackRequest): Promi
     });
   try {
     const { header } = inspectArtifact(bytes);
-    if (header.identity === request.service && header.environment === request.environment) {
+    const isOurs =
+      header.repository === repository.manifest.repository &&
+      header.identity === request.service &&
+      header.environment === request.environment;
+    if (isOurs) {
       return { revision: header.revision, bytes };
     }
   } catch (error) {
     throw foreign('there is a file that is no artifact', error);
   }
-  throw foreign('it holds the artifact of another service identity or environment');
+  throw foreign('it holds the artifact of another repository, service identity or environment');
 }
 
 async function readDestination(path: string, shown: string): Promise<Uint8Array | undefined> {

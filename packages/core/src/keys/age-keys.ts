@@ -22,7 +22,7 @@ import {
 } from '@clef/sops';
 import { decodeUtf8, formatTimestamp } from '@clef/strict';
 import { ClefError } from '../errors.ts';
-import { fromGroundError } from '../from-ground-error.ts';
+import { fromGroundError, uncapitalised } from '../from-ground-error.ts';
 import { isMap, parseStrictYaml, type YamlValue } from '../manifest/strict-yaml.ts';
 import type { World } from '../world.ts';
 import { configFolder, platformConfigFolder } from './config-folder.ts';
@@ -100,9 +100,28 @@ export async function findAgeIdentities(
   fileRecipients: readonly string[],
 ): Promise<readonly AgeIdentity[]> {
   if (hasOverride(world)) return overrideIdentities(world);
-  const listed = (await listAgeKeys(world)).filter((entry) => fileRecipients.includes(entry.recipient));
-  const own = (await Promise.all(listed.map((entry) => openEntry(world, entry)))).flat();
-  return own.length > 0 ? own : sopsIdentities(world);
+  const own: AgeIdentity[] = [];
+  // One after the other: each may ask for a passphrase.
+  for (const entry of await listAgeKeys(world)) {
+    if (!fileRecipients.includes(entry.recipient)) continue;
+    own.push(...(await once(world, entry.recipient, () => openEntry(world, entry))));
+  }
+  return own.length > 0 ? own : once(world, 'sops', () => sopsIdentities(world));
+}
+
+const opened = new WeakMap<World, Map<string, Promise<readonly AgeIdentity[]>>>();
+
+/** Nobody is asked twice in a run, whether for several cells at once or for several questions about one. */
+function once(
+  world: World,
+  what: string,
+  open: () => Promise<readonly AgeIdentity[]>,
+): Promise<readonly AgeIdentity[]> {
+  const answers = opened.get(world) ?? new Map<string, Promise<readonly AgeIdentity[]>>();
+  opened.set(world, answers);
+  const answer = answers.get(what) ?? open();
+  answers.set(what, answer);
+  return answer;
 }
 
 async function keepIdentity(
@@ -158,20 +177,24 @@ function hasOverride(world: World): boolean {
   );
 }
 
-async function overrideIdentities(world: World): Promise<readonly AgeIdentity[]> {
-  return (
-    await Promise.all(
-      ['CLEF_AGE_KEY', 'CLEF_AGE_KEY_FILE', 'CLEF_AGE_KEY_CMD'].map((name) => fromVariable(world, name)),
-    )
-  ).flat();
+function overrideIdentities(world: World): Promise<readonly AgeIdentity[]> {
+  return once(world, 'override', () =>
+    fromVariables(world, ['CLEF_AGE_KEY', 'CLEF_AGE_KEY_FILE', 'CLEF_AGE_KEY_CMD']),
+  );
 }
 
 async function sopsIdentities(world: World): Promise<readonly AgeIdentity[]> {
-  const names = ['SOPS_AGE_KEY', 'SOPS_AGE_KEY_FILE', 'SOPS_AGE_KEY_CMD'];
-  const given = (await Promise.all(names.map((name) => fromVariable(world, name)))).flat();
+  const given = await fromVariables(world, ['SOPS_AGE_KEY', 'SOPS_AGE_KEY_FILE', 'SOPS_AGE_KEY_CMD']);
   const path = join(platformConfigFolder(world), 'sops', 'age', 'keys.txt');
   const bytes = await readIfThere(path);
   return bytes === undefined ? given : [...given, ...(await identitiesOf(world, bytes, `"${path}"`))];
+}
+
+/** All that several variables name, one after the other. */
+async function fromVariables(world: World, names: readonly string[]): Promise<readonly AgeIdentity[]> {
+  const identities: AgeIdentity[] = [];
+  for (const name of names) identities.push(...(await fromVariable(world, name)));
+  return identities;
 }
 
 /** The identities that one variable names: by value, as a file (…_FILE) or as what a command prints (…_CMD). */
@@ -185,13 +208,15 @@ async function fromVariable(world: World, name: string): Promise<readonly AgeIde
       hint: `unset ${name}, or give it a key`,
     });
   }
-  if (name.endsWith('_CMD')) return identitiesOf(world, await outputOf(world, name, value), name);
-  if (!name.endsWith('_FILE')) return identitiesOf(world, new TextEncoder().encode(value), name);
-  return identitiesOf(
-    world,
-    await readKeyFile(world, isAbsolute(value) ? value : join(world.cwd, value)),
-    name,
-  );
+  const identities = await identitiesOf(world, await bytesOf(world, name, value), name);
+  if (identities.length > 0) return identities;
+  throw noKeyIn(name, 'it holds no key');
+}
+
+async function bytesOf(world: World, name: string, value: string): Promise<Uint8Array> {
+  if (name.endsWith('_CMD')) return outputOf(world, name, value);
+  if (!name.endsWith('_FILE')) return new TextEncoder().encode(value);
+  return readKeyFile(world, isAbsolute(value) ? value : join(world.cwd, value));
 }
 
 /** Splits at white space and runs without a shell: the variable belongs to the person, not to a repository. */
@@ -249,8 +274,7 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
 
 /** The identities in a key file's bytes; asks for the passphrase where the file is wrapped. */
 async function identitiesOf(world: World, bytes: Uint8Array, where: string): Promise<readonly AgeIdentity[]> {
-  const text = textOf(bytes, where);
-  if (!isEncryptedKeyFile(text)) return readIdentities(text, where);
+  if (!isEncryptedKeyFile(bytes)) return readIdentities(textOf(bytes, where), where);
   if (world.askPassphrase === undefined) {
     throw new ClefError({
       code: 'key_locked',
@@ -260,7 +284,7 @@ async function identitiesOf(world: World, bytes: Uint8Array, where: string): Pro
   }
   try {
     return readIdentities(
-      await decryptWithPassphrase(text, await world.askPassphrase(`Passphrase of ${where}`)),
+      await decryptWithPassphrase(bytes, await world.askPassphrase(`Passphrase of ${where}`)),
       where,
     );
   } catch (error) {
@@ -288,8 +312,18 @@ function readIdentities(text: string, where: string): readonly AgeIdentity[] {
     return parseAgeIdentities(text);
   } catch (error) {
     if (!(error instanceof SopsError)) throw error;
-    throw malformed(where, error.message);
+    // A public key alone is the commonest slip, and no sign of a damaged private one (catalogue D02).
+    if (/^\s*age1\S*\s*$/.test(text)) throw noKeyIn(where, 'it is a public key');
+    throw malformed(where, uncapitalised(error.message));
   }
+}
+
+function noKeyIn(where: string, why: string): ClefError {
+  return new ClefError({
+    code: 'no_age_key',
+    message: `There is no age private key in ${where}: ${why}`,
+    hint: 'give a private key that begins with AGE-SECRET-KEY-1, alone on its line',
+  });
 }
 
 function malformed(where: string, why = 'it is no text'): ClefError {

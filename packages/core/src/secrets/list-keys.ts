@@ -1,6 +1,6 @@
 // Names, never values: needs no key of anybody.
 import { findCell, matrixCells } from '../cells/cell.ts';
-import { readSealedCell, readSidecar, requireSealedCell } from '../cells/read.ts';
+import { readSealedCell, readSidecar, requireSealedCell, warnOfDifferentRecipients } from '../cells/read.ts';
 import { findEnvironment, parseCellName } from '../manifest/names.ts';
 import type { Repository } from '../repository.ts';
 
@@ -25,6 +25,7 @@ export async function listKeys(
     requireSealedCell(repository, cell),
     readSidecar(repository, cell),
   ]);
+  warnOfDifferentRecipients(repository, sealed);
   const present = sealed.keys.map((name) => {
     const change = sidecar.keys.get(name);
     return { name, ...(change && { changedAt: change.changedAt, by: change.by }) };
@@ -41,6 +42,7 @@ export async function listCells(repository: Repository): Promise<readonly Listed
   return Promise.all(
     matrixCells(repository.manifest).map(async (cell) => {
       const sealed = await readSealedCell(repository, cell);
+      if (sealed !== undefined) warnOfDifferentRecipients(repository, sealed);
       return { cell: cell.label, path: cell.path, keys: sealed?.keys.length };
     }),
   );
