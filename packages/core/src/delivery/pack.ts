@@ -18,9 +18,8 @@ import { fromGroundError } from '../from-ground-error.ts';
 import { headCommit, pathsDifferentFromHead } from '../git/git.ts';
 import { openCloudKeys } from '../keys/cloud-keys.ts';
 import { findSigner } from '../keys/signing-key.ts';
+import { findEnvironment, findService, findServiceEnvironment } from '../manifest/find.ts';
 import type { ServiceIdentity } from '../manifest/manifest.ts';
-import { findEnvironment } from '../manifest/names.ts';
-import { findService, findServiceEnvironment } from '../manifest/services.ts';
 import { manifestName, type Repository } from '../repository.ts';
 import type { World } from '../world.ts';
 

@@ -5,8 +5,7 @@ import type { KeyReference } from '@clef/kms';
 import * as z from 'zod/mini';
 import { namePattern } from './names.ts';
 
-/** One file of the matrix. */
-export type CellName = { readonly namespace: string; readonly environment: string };
+export type { CellName } from './names.ts';
 
 /** A whole clef.yaml, checked: every name exists, every key reference is parsed, every cell has somebody who reads it. */
 export type Manifest = {

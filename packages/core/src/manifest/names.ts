@@ -3,7 +3,9 @@
 
 import { excerpt, suggest } from '@clef/strict';
 import { ClefError } from '../errors.ts';
-import type { CellName, Environment, Manifest, Namespace } from './manifest.ts';
+
+/** One cell of the matrix, by name. */
+export type CellName = { readonly namespace: string; readonly environment: string };
 
 /** Namespaces, environments, people, groups and service identities: formats.md, "Names". */
 export const namePattern = /^[a-z][a-z0-9-]{0,62}$/;
@@ -84,31 +86,6 @@ export function parseCellName(text: string): CellName {
     code: 'usage',
     message: `${quoteName(text)} is not a cell: wanted NAMESPACE/ENVIRONMENT`,
     hint: 'name a namespace and an environment, such as database/development',
-  });
-}
-
-/** The environment of that name; throws `unknown_environment` with the nearest name. */
-export function findEnvironment(manifest: Manifest, name: string): Environment {
-  const found = manifest.environments.find((environment) => environment.name === name);
-  if (found !== undefined) return found;
-  const names = manifest.environments.map((environment) => environment.name);
-  throw new ClefError({
-    code: 'unknown_environment',
-    message: `No environment ${quoteName(name)} in clef.yaml${didYouMean(name, names)}`,
-    hint: `use one of ${names.join(', ')}`,
-  });
-}
-
-/** The namespace of that name; throws `unknown_namespace` with the nearest name. */
-export function findNamespace(manifest: Manifest, name: string): Namespace {
-  const found = manifest.namespaces.find((namespace) => namespace.name === name);
-  if (found !== undefined) return found;
-  const names = manifest.namespaces.map((namespace) => namespace.name);
-  throw new ClefError({
-    code: 'unknown_namespace',
-    message: `No namespace ${quoteName(name)} in clef.yaml${didYouMean(name, names)}`,
-    hint:
-      names.length > 0 ? `use one of ${names.slice(0, 10).join(', ')}` : 'make one by setting its first key',
   });
 }
 

@@ -3,10 +3,10 @@ import { parseKeyReference } from '@clef/kms';
 import { fromGroundError } from '../from-ground-error.ts';
 import { defaultVerifyKey } from '../keys/signing-key.ts';
 import { addServiceIdentity } from '../manifest/edit.ts';
+import { findEnvironment, findNamespace, findService, findServiceEnvironment } from '../manifest/find.ts';
 import type { ServiceIdentity } from '../manifest/manifest.ts';
-import { checkName, findEnvironment, findNamespace } from '../manifest/names.ts';
-import { findService, findServiceEnvironment } from '../manifest/services.ts';
-import { manifestName, type Repository } from '../repository.ts';
+import { checkName } from '../manifest/names.ts';
+import { manifestName, manifestText, type Repository } from '../repository.ts';
 import { commitFiles } from '../transaction/commit-files.ts';
 
 /** A service identity as data; keys in their text form. */
@@ -51,7 +51,7 @@ export async function createService(
     checkKey(key);
   }
   const signing = await signingKeys(repository, service);
-  const text = addServiceIdentity(new TextDecoder().decode(repository.manifestBytes), {
+  const text = addServiceIdentity(manifestText(repository), {
     name: service.name,
     namespaces: service.namespaces,
     environments: Object.fromEntries(

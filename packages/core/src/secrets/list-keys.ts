@@ -1,7 +1,8 @@
 // Names, never values: needs no key of anybody.
 import { findCell, matrixCells } from '../cells/cell.ts';
 import { readSealedCell, readSidecar, requireSealedCell, warnOfDifferentRecipients } from '../cells/read.ts';
-import { findEnvironment, parseCellName } from '../manifest/names.ts';
+import { findEnvironment } from '../manifest/find.ts';
+import { parseCellName } from '../manifest/names.ts';
 import type { Repository } from '../repository.ts';
 
 /** One key of a cell and what its sidecar says of it. */

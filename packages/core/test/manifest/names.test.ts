@@ -4,11 +4,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ClefError } from '../../src/errors.ts';
+import { findEnvironment, findNamespace } from '../../src/manifest/find.ts';
 import {
   checkKeyName,
   checkName,
-  findEnvironment,
-  findNamespace,
   formatCellName,
   keyNameFault,
   nameFault,
