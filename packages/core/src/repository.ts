@@ -1,9 +1,11 @@
 // A Clef repository: the folder with a clef.yaml, read once and strictly. The value that every operation takes first.
+import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { HostError, readRegularFile, statRegularFile } from '@clef/host';
 import { ClefError } from './errors.ts';
 import { fromGroundError } from './from-ground-error.ts';
 import type { Manifest } from './manifest/manifest.ts';
+import { quoteName } from './manifest/names.ts';
 import { parseManifest } from './manifest/parse.ts';
 import type { World } from './world.ts';
 
@@ -26,9 +28,35 @@ export type Repository = {
  * @throws {ClefError} `no_repository`, `bad_path`, `io`, and every fault that parsing finds.
  */
 export async function openRepository(world: World, directory?: string): Promise<Repository> {
-  const root = await findRepository(resolve(world.cwd, directory ?? '.'));
+  const root = await findRepository(await startFolder(world, directory));
   const manifestBytes = await readManifestBytes(root);
   return { root, manifest: parseManifest(manifestBytes, manifestName), manifestBytes, world };
+}
+
+/**
+ * The absolute path of the folder that a person names, or stands in.
+ * @throws {ClefError} `bad_path` where it is none: a parent of a misspelled folder is not what was meant (A17).
+ */
+export async function startFolder(world: World, directory: string | undefined): Promise<string> {
+  if (directory === undefined) return world.cwd;
+  const folder = resolve(world.cwd, directory);
+  if (directory !== '' && (await isFolder(folder))) return folder;
+  throw new ClefError({
+    code: 'bad_path',
+    message: `There is no folder ${quoteName(directory)}`,
+    hint: 'give an existing folder to --dir',
+  });
+}
+
+/** False also for what cannot be looked at: it could not be opened either. */
+async function isFolder(path: string): Promise<boolean> {
+  const facts = await stat(path).catch(() => undefined);
+  return facts?.isDirectory() === true;
+}
+
+/** The text of a manifest, byte order mark included: what edits start from. */
+export function manifestText({ manifestBytes }: Pick<Repository, 'manifestBytes'>): string {
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(manifestBytes);
 }
 
 /** Whether a folder itself holds a clef.yaml. */
@@ -52,6 +80,23 @@ async function findRepository(start: string): Promise<string> {
     message: `No ${manifestName} in "${start}" or any folder above it`,
     hint: 'run "clef init" in the top folder of your project',
   });
+}
+
+/**
+ * The bytes of a file by its path below the root; `undefined` where there is none.
+ * @throws {ClefError} `bad_path`, `limit`, `io`.
+ */
+export async function readFileIn(
+  root: string,
+  path: string,
+  maxBytes: number = maxManifestBytes,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await readRegularFile(join(root, path), { maxBytes, root });
+  } catch (error) {
+    if (error instanceof HostError && error.code === 'not_found') return undefined;
+    throw fromGroundError(error, { action: `read "${path}"`, file: path });
+  }
 }
 
 async function readManifestBytes(root: string): Promise<Uint8Array> {

@@ -1,7 +1,8 @@
 // A cell by name: where its file and its sidecar are. The only place that turns a name into a path.
 import { cellPath, sidecarPath } from '../manifest/file-pattern.ts';
+import { findEnvironment, findNamespace } from '../manifest/find.ts';
 import type { CellName, Environment, Manifest } from '../manifest/manifest.ts';
-import { findEnvironment, findNamespace, formatCellName, parseCellName } from '../manifest/names.ts';
+import { formatCellName, parseCellName } from '../manifest/names.ts';
 
 /** A cell of the matrix. Paths are relative to the repository root, with forward slashes. */
 export type Cell = CellName & {

@@ -1,7 +1,5 @@
 // Reading cells: the file as it stands, checked against the strict profile, and its values once a key opens it.
 // Decrypted values leave this file only through the return value.
-import { join } from 'node:path';
-import { HostError, readRegularFile } from '@clef/host';
 import {
   type DataKey,
   decryptTree,
@@ -18,7 +16,7 @@ import { findAgeIdentities, ownRecipients } from '../keys/age-keys.ts';
 import { sopsCloudKeys } from '../keys/cloud-keys.ts';
 import { cellRecipients } from '../manifest/access.ts';
 import type { Manifest } from '../manifest/manifest.ts';
-import type { Repository } from '../repository.ts';
+import { type Repository, readFileIn } from '../repository.ts';
 import type { Cell } from './cell.ts';
 import { checkProfile, checkValues } from './profile.ts';
 import { emptySidecar, parseSidecar, type Sidecar } from './sidecar.ts';
@@ -49,7 +47,7 @@ export type OpenedCell = SealedCell & {
  * @throws {ClefError} `bad_path`, `limit`, `io`, `bad_format`, `cell_profile`, `cell_type`, `cell_plaintext`, `cell_tampered`.
  */
 export async function readSealedCell(repository: Repository, cell: Cell): Promise<SealedCell | undefined> {
-  const bytes = await readIfThere(repository, cell.path, maxCellBytes);
+  const bytes = await readFileIn(repository.root, cell.path, maxCellBytes);
   return bytes === undefined ? undefined : parseCell(cell, bytes);
 }
 
@@ -210,19 +208,6 @@ export async function readSidecar(
   repository: Repository,
   cell: Cell,
 ): Promise<{ readonly sidecar: Sidecar; readonly bytes: Uint8Array | undefined }> {
-  const bytes = await readIfThere(repository, cell.sidecarPath, maxCellBytes);
+  const bytes = await readFileIn(repository.root, cell.sidecarPath, maxCellBytes);
   return { bytes, sidecar: bytes === undefined ? emptySidecar : parseSidecar(bytes, cell.sidecarPath) };
-}
-
-async function readIfThere(
-  { root }: Repository,
-  path: string,
-  maxBytes: number,
-): Promise<Uint8Array | undefined> {
-  try {
-    return await readRegularFile(join(root, path), { maxBytes, root });
-  } catch (error) {
-    if (error instanceof HostError && error.code === 'not_found') return undefined;
-    throw fromGroundError(error, { action: `read "${path}"`, file: path });
-  }
 }

@@ -16,9 +16,10 @@ import { gitUserName } from '../git/git.ts';
 import { ownRecipients } from '../keys/age-keys.ts';
 import { sopsCloudKeys } from '../keys/cloud-keys.ts';
 import { addNamespace } from '../manifest/edit.ts';
+import { findEnvironment } from '../manifest/find.ts';
 import type { CellName, Manifest } from '../manifest/manifest.ts';
-import { checkName, findEnvironment, nameFault, nearMiss, parseCellName, slug } from '../manifest/names.ts';
-import { manifestName, openRepository, type Repository } from '../repository.ts';
+import { checkName, nameFault, nearMiss, parseCellName, slug } from '../manifest/names.ts';
+import { manifestName, manifestText, openRepository, type Repository } from '../repository.ts';
 import { type FileChange, withRepositoryLock } from '../transaction/commit-files.ts';
 import { type Cell, cellOf } from './cell.ts';
 import { checkProfile } from './profile.ts';
@@ -83,10 +84,15 @@ export async function changeCell(
     const edit = planEdit(cell, sealed?.keys ?? []);
     const file =
       sealed === undefined ? await createFile(current, cell, edit) : await editFile(current, sealed, edit);
-    if (file === 'unchanged') return { cell: cell.label, change: 'unchanged' };
+    const sidecar = await planSidecar(current, cell, edit);
+    if (file === 'unchanged') {
+      // A key that was pending has its value now, even where the value was there before.
+      if (sidecar.hadPending) await commit([sidecar.change]);
+      return { cell: cell.label, change: 'unchanged' };
+    }
     await commit([
       ...(newNamespace === undefined ? [] : [planNamespace(current, newNamespace)]),
-      await planSidecar(current, cell, edit),
+      sidecar.change,
       { path: cell.path, before: sealed?.bytes, after: checkedBytes(cell, file) },
     ]);
     if (newNamespace !== undefined) {
@@ -141,7 +147,11 @@ export async function planRecipients(
  * Asks before protected cells are changed.
  * @throws {ClefError} `protected` where the answer is no or nobody can answer.
  */
-export async function askIfProtected(cells: readonly Cell[], confirm: Confirm, what: string): Promise<void> {
+export async function askIfProtected(
+  cells: readonly Pick<Cell, 'label' | 'isProtected'>[],
+  confirm: Confirm,
+  what: string,
+): Promise<void> {
   const protectedCells = cells.filter((cell) => cell.isProtected).map((cell) => cell.label);
   if (protectedCells.length === 0) return;
   if (await confirm(`${what}? Protected: ${protectedCells.join(', ')}`)) return;
@@ -172,16 +182,22 @@ function namespaceToCreate(manifest: Manifest, name: CellName, change: CellChang
 }
 
 function planNamespace(repository: Repository, name: string): FileChange {
-  const before = repository.manifestBytes;
-  const after = new TextEncoder().encode(addNamespace(new TextDecoder().decode(before), { name }));
-  return { path: manifestName, before, after };
+  const after = new TextEncoder().encode(addNamespace(manifestText(repository), { name }));
+  return { path: manifestName, before: repository.manifestBytes, after };
 }
 
-async function planSidecar(repository: Repository, cell: Cell, edit: CellEdit): Promise<FileChange> {
+async function planSidecar(
+  repository: Repository,
+  cell: Cell,
+  edit: CellEdit,
+): Promise<{ readonly change: FileChange; readonly hadPending: boolean }> {
   const { sidecar, bytes } = await readSidecar(repository, cell);
   const changes = { set: edit.set.keys(), deleted: edit.delete };
   const after = recordChanges(sidecar, changes, await changedBy(repository), repository.world.now());
-  return { path: cell.sidecarPath, before: bytes, after: formatSidecar(after) };
+  return {
+    change: { path: cell.sidecarPath, before: bytes, after: formatSidecar(after) },
+    hadPending: after.pending.size < sidecar.pending.size,
+  };
 }
 
 /** The person of the manifest whose key is ours; else the name that git knows, for a job that writes through KMS. */

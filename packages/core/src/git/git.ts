@@ -1,6 +1,7 @@
 // The questions that Clef asks git. Clef never changes a user's tree or index; `git` is found on PATH and runs without a shell.
 import { HostError, runChild } from '@clef/host';
 import { ClefError } from '../errors.ts';
+import { uncapitalised } from '../from-ground-error.ts';
 import type { World } from '../world.ts';
 
 const textDecoder = new TextDecoder();
@@ -20,8 +21,14 @@ async function askGit(world: World, folder: string, args: readonly string[]): Pr
     });
     return { exitCode: answer.exitCode, text: textDecoder.decode(answer.stdout) };
   } catch (error) {
-    if (error instanceof HostError && error.code === 'command_not_found') return undefined;
-    throw error;
+    if (!(error instanceof HostError)) throw error;
+    if (error.code === 'command_not_found') return undefined;
+    throw new ClefError({
+      code: 'git',
+      message: `git did not answer "git ${args[0]}": ${uncapitalised(error.message)}`,
+      hint: 'run that command here by hand to see what is wrong',
+      cause: error,
+    });
   }
 }
 

@@ -1,12 +1,20 @@
 // `clef init`: a first clef.yaml, or a key for somebody who joins. Changes nothing that is there already.
 import { randomUUID } from 'node:crypto';
-import { join, resolve } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { ClefError } from '../errors.ts';
 import { gitState, gitUserName } from '../git/git.ts';
 import { createAgeKey, ownRecipients } from '../keys/age-keys.ts';
 import { nameFault, slug } from '../manifest/names.ts';
 import { manifestSchemaPath, newManifestText } from '../manifest/new-manifest.ts';
-import { hasManifest, manifestName, openRepository, type Repository } from '../repository.ts';
+import {
+  hasManifest,
+  manifestName,
+  openRepository,
+  type Repository,
+  readFileIn,
+  startFolder,
+} from '../repository.ts';
 import { commitFiles } from '../transaction/commit-files.ts';
 import type { World } from '../world.ts';
 
@@ -42,7 +50,7 @@ export async function initRepository(
   world: World,
   options: { readonly directory?: string; readonly withPassphrase: boolean },
 ): Promise<InitResult> {
-  const folder = resolve(world.cwd, options.directory ?? '.');
+  const folder = await startFolder(world, options.directory);
   const existing = await repositoryAround(world, folder);
   if (existing !== undefined) return joinRepository(existing, options.withPassphrase);
   const person = await personName(world, folder);
@@ -51,10 +59,11 @@ export async function initRepository(
   const { manifestSchemaText } = await import('../manifest/json-schema.ts');
   const text = newManifestText({ repository: randomUUID(), person, ageRecipient: key.recipient });
   const encode = (content: string): Uint8Array => new TextEncoder().encode(content);
+  const oldSchema = await readFileIn(folder, manifestSchemaPath);
   await commitFiles(
     folder,
     [
-      { path: manifestSchemaPath, before: undefined, after: encode(manifestSchemaText) },
+      { path: manifestSchemaPath, before: oldSchema, after: encode(manifestSchemaText) },
       { path: manifestName, before: undefined, after: encode(text) },
     ],
     { purpose: 'init', now: world.now, randomBytes: world.randomBytes },
@@ -71,12 +80,18 @@ export async function initRepository(
   };
 }
 
-/** The repository of a folder: its own clef.yaml, or one above it that is not above the git work tree. */
+/** The repository of a folder: its own clef.yaml, or the nearest one above it within the git work tree. */
 async function repositoryAround(world: World, folder: string): Promise<Repository | undefined> {
   if (await hasManifest(folder)) return openRepository(world, folder);
   const git = await gitState(world, folder);
   if (git.kind !== 'inside') return undefined;
-  return (await hasManifest(git.top)) ? openRepository(world, git.top) : undefined;
+  // git names the top without symbolic links.
+  let above = await realpath(folder);
+  while (above !== git.top && above !== dirname(above)) {
+    above = dirname(above);
+    if (await hasManifest(above)) return openRepository(world, above);
+  }
+  return undefined;
 }
 
 async function joinRepository(repository: Repository, withPassphrase: boolean): Promise<InitResult> {

@@ -8,11 +8,12 @@ import { ClefError } from '../errors.ts';
 import { fromGroundError } from '../from-ground-error.ts';
 import { cellRecipients } from '../manifest/access.ts';
 import { addAccessRule, addRecipientKey } from '../manifest/edit.ts';
+import { findEnvironment, findNamespace } from '../manifest/find.ts';
 import type { Manifest } from '../manifest/manifest.ts';
-import { checkName, findEnvironment, findNamespace } from '../manifest/names.ts';
+import { checkName } from '../manifest/names.ts';
 import { parseManifest } from '../manifest/parse.ts';
-import { manifestName, type Repository } from '../repository.ts';
-import { commitFiles } from '../transaction/commit-files.ts';
+import { manifestName, manifestText, openRepository, type Repository } from '../repository.ts';
+import { withRepositoryLock } from '../transaction/commit-files.ts';
 
 export type RecipientsView = {
   readonly people: readonly {
@@ -83,29 +84,61 @@ export async function addRecipient(
   const { person } = request;
   checkName(person, 'person');
   const key = readAgeKey(request.key);
-  const text = planManifest(repository, request, key);
-  const after = new TextEncoder().encode(text);
-  const manifest = parseManifest(after, manifestName);
-  const cells = await cellsGaining(repository, manifest);
+  const first = planManifest(repository, request, key);
+  if (!first.isChanged) return { person, key, changed: false, cells: [] };
   await askIfProtected(
-    cells.map(({ cell }) => cell),
+    protectedTargets(repository, request, first.cells),
     request.confirm,
     `Let ${person} read`,
   );
-  const changes = await Promise.all(cells.map((sealed) => planRecipients(repository, sealed, manifest)));
-  if (text !== new TextDecoder().decode(repository.manifestBytes)) {
-    await commitFiles(
-      repository.root,
-      [{ path: manifestName, before: repository.manifestBytes, after }, ...changes],
-      { purpose: 'recipients add', now: repository.world.now, randomBytes: repository.world.randomBytes },
-    );
+  const { root, world } = repository;
+  const lock = { purpose: 'recipients add', now: world.now, randomBytes: world.randomBytes };
+  return withRepositoryLock(root, lock, async ({ commit }) => {
+    // Planned again: a cell may have been made between our first look and the lock.
+    const current = await openRepository(world, root);
+    const plan = planManifest(current, request, key);
+    const cells = await readCells(current, plan.cells);
+    const changes = await Promise.all(cells.map((sealed) => planRecipients(current, sealed, plan.manifest)));
+    await commit([{ path: manifestName, before: current.manifestBytes, after: plan.bytes }, ...changes]);
     return { person, key, changed: true, cells: cells.map(({ cell }) => cell.label) };
-  }
-  return { person, key, changed: false, cells: [] };
+  });
 }
 
-function planManifest(repository: Repository, request: AddRecipientRequest, key: string): string {
-  const { manifest, manifestBytes } = repository;
+/** Protected cells that gain a reader, and protected environments of which no cell exists yet. */
+function protectedTargets(
+  { manifest }: Repository,
+  { environments = [] }: AddRecipientRequest,
+  cells: readonly Cell[],
+): readonly { readonly label: string; readonly isProtected: boolean }[] {
+  const touched = new Set(cells.map((cell) => cell.environment));
+  const granted = manifest.environments.filter(
+    ({ name }) => environments.includes(name) && !touched.has(name),
+  );
+  return [...cells, ...granted.map(({ name, protected: isProtected }) => ({ label: name, isProtected }))];
+}
+
+type ManifestPlan = {
+  readonly isChanged: boolean;
+  readonly bytes: Uint8Array;
+  readonly manifest: Manifest;
+  /** The cells of the matrix whose recipients are others under the new manifest. */
+  readonly cells: readonly Cell[];
+};
+
+function planManifest(repository: Repository, request: AddRecipientRequest, key: string): ManifestPlan {
+  const text = planText(repository, request, key);
+  const bytes = new TextEncoder().encode(text);
+  const manifest = parseManifest(bytes, manifestName);
+  return {
+    isChanged: text !== manifestText(repository),
+    bytes,
+    manifest,
+    cells: cellsGaining(repository.manifest, manifest),
+  };
+}
+
+function planText(repository: Repository, request: AddRecipientRequest, key: string): string {
+  const { manifest } = repository;
   for (const environment of request.environments ?? []) findEnvironment(manifest, environment);
   for (const namespace of request.namespaces ?? []) findNamespace(manifest, namespace);
   const owner = manifest.recipients.find(({ keys }) => keys.some((known) => known.text === key));
@@ -116,7 +149,7 @@ function planManifest(repository: Repository, request: AddRecipientRequest, key:
       hint: `use the name "${owner.name}", or ask for another key`,
     });
   }
-  const withKey = addRecipientKey(new TextDecoder().decode(manifestBytes), request.person, key);
+  const withKey = addRecipientKey(manifestText(repository), request.person, key);
   const missing = (request.environments ?? []).filter(
     (environment) =>
       !(request.namespaces ?? ['*']).every((namespace) =>
@@ -136,16 +169,16 @@ function mayRead(manifest: Manifest, person: string, namespace: string, environm
   return people.some((recipient) => recipient.person === person);
 }
 
-/** The cells whose recipients are others under the new manifest. */
-async function cellsGaining(repository: Repository, manifest: Manifest): Promise<readonly SealedCell[]> {
-  const keysOf = (of: Manifest, cell: Cell): string =>
-    cellRecipients(of, cell)
+function cellsGaining(before: Manifest, after: Manifest): readonly Cell[] {
+  const keysOf = (manifest: Manifest, cell: Cell): string =>
+    cellRecipients(manifest, cell)
       .people.map(({ key }) => key.text)
       .join();
-  const concerned = matrixCells(repository.manifest).filter(
-    (cell) => keysOf(repository.manifest, cell) !== keysOf(manifest, cell),
-  );
-  const sealed = await Promise.all(concerned.map((cell) => readSealedCell(repository, cell)));
+  return matrixCells(before).filter((cell) => keysOf(before, cell) !== keysOf(after, cell));
+}
+
+async function readCells(repository: Repository, cells: readonly Cell[]): Promise<readonly SealedCell[]> {
+  const sealed = await Promise.all(cells.map((cell) => readSealedCell(repository, cell)));
   return sealed.filter((cell) => cell !== undefined);
 }
 
