@@ -110,7 +110,10 @@ export const commands: readonly CommandDefinition[] = [
     details:
       'Each format gives back the exact bytes, or refuses the value by name. Keys keep the order of the file.',
     arguments: [cell],
-    options: [{ flag: '--format', value: 'format', summary: 'dotenv, json or sh (default: dotenv)' }],
+    options: [
+      { flag: '--format', value: 'format', summary: 'dotenv, json or sh (default: dotenv)' },
+      allowEnv,
+    ],
     examples: [
       {
         line: 'eval "$(clef export database/development --format sh)"',

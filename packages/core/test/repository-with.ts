@@ -42,7 +42,8 @@ export type Person = {
   readonly recipient: string;
   /** The private key, as a person would see it in the key file. */
   readonly identity: string;
-  readonly notices: readonly Notice[];
+  /** What was notified, in order; a test may empty it. */
+  readonly notices: Notice[];
 };
 
 export type TestRepository = Person & {
@@ -85,6 +86,7 @@ export async function repositoryWith(cells: Cells = {}, options: Options = {}): 
   writeFileSync(join(root, 'clef.yaml'), options.manifest?.(text) ?? text);
   const repository: TestRepository = { ...alice, root, clock, ...actions(root, alice.world) };
   for (const [cell, values] of Object.entries(cells)) await fillCell(repository, cell, values);
+  alice.notices.length = 0;
   return repository;
 }
 
@@ -147,7 +149,7 @@ export async function person(changes: Partial<World> & { readonly cwd: string })
 /** A machine on which Clef has never run. */
 export function emptyWorld(changes: Partial<World> & { readonly cwd: string }): {
   readonly world: World;
-  readonly notices: readonly Notice[];
+  readonly notices: Notice[];
 } {
   const home = temporaryFolder();
   const notices: Notice[] = [];

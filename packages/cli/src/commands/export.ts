@@ -11,7 +11,12 @@ export async function run(
 ): Promise<number> {
   const format = readFormat(input.text('--format') ?? (json ? 'json' : 'dotenv'));
   const repository = await openRepository(world, directory);
-  await terminal.data(await exportSecrets(repository, { cell: requiredArgument(input, 'cell'), format }));
+  const text = await exportSecrets(repository, {
+    cell: requiredArgument(input, 'cell'),
+    format,
+    allowedEnvironmentNames: input.list('--allow-env'),
+  });
+  await terminal.data(text);
   return 0;
 }
 

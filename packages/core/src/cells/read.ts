@@ -151,7 +151,7 @@ async function noKeyOpens(
   const count = own.length === 1 ? 'your age key is not' : `none of your ${own.length} age keys is`;
   return new ClefError({
     code: 'cannot_decrypt',
-    message: `Cannot decrypt "${cell.label}": ${count} among its ${recipients.length} recipients`,
+    message: `Cannot decrypt "${cell.label}": ${count} among its ${recipients.length} recipient${recipients.length === 1 ? '' : 's'}`,
     hint: `ask a teammate to run: clef recipients add ${person} ${first} --environments ${cell.environment}`,
     location,
   });

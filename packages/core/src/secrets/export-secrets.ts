@@ -3,6 +3,7 @@ import { findCell } from '../cells/cell.ts';
 import { openCell } from '../cells/read.ts';
 import { ClefError } from '../errors.ts';
 import type { Repository } from '../repository.ts';
+import { refuseDangerousNames } from './environment-policy.ts';
 
 export const exportFormats = ['dotenv', 'json', 'sh'] as const;
 export type ExportFormat = (typeof exportFormats)[number];
@@ -17,14 +18,20 @@ const writers = {
 
 /**
  * All values of a cell as one text, in the order of the file.
- * @throws {ClefError} `environment_value` where the format cannot hold a value exactly, and what opening a cell can give.
+ * @throws {ClefError} `environment_value` where the format cannot hold a value exactly, `dangerous_name`, and what opening a cell can give.
  */
 export async function exportSecrets(
   repository: Repository,
-  { cell, format }: { readonly cell: string; readonly format: ExportFormat },
+  request: {
+    readonly cell: string;
+    readonly format: ExportFormat;
+    readonly allowedEnvironmentNames?: readonly string[];
+  },
 ): Promise<string> {
-  const { values } = await openCell(repository, findCell(repository.manifest, cell));
-  return writers[format](values);
+  const { values } = await openCell(repository, findCell(repository.manifest, request.cell));
+  // JSON is data; the others become variables as soon as they are used.
+  if (request.format !== 'json') refuseDangerousNames(values.keys(), request.allowedEnvironmentNames ?? []);
+  return writers[request.format](values);
 }
 
 function lines(values: ReadonlyMap<string, string>, line: (key: string, value: string) => string): string {
@@ -47,8 +54,10 @@ function quoteShell(value: string): string {
  * so that a value picks a kind of quote that does not occur in it.
  */
 function quoteDotenv(key: string, value: string): string {
-  if (/^[A-Za-z0-9_./:@%+,-]+$/.test(value)) return value;
+  if (/^[A-Za-z0-9_./:@%+,\\-]+$/.test(value)) return value;
   if (value.includes('\r')) throw inexpressible(key, 'a carriage return');
+  // To some readers a backslash hides the quote after it, and the value would swallow the next lines.
+  if (value.endsWith('\\')) throw inexpressible(key, 'a backslash at its end and needs quotes');
   if (!value.includes("'")) return `'${value}'`;
   if (!value.includes('`')) return `\`${value}\``;
   if (!value.includes('"') && !/\\[nr]/.test(value)) return `"${value}"`;
