@@ -1,10 +1,10 @@
 // A whole company on one machine: a repository whose production is on KMS keys, emulated clouds with a role for each part,
 // CI that packs, machines that serve. Every step is the `clef` command as it is installed, in a process of its own with
 // exactly the environment that is given; everything lies in one folder and ends with `close`.
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,12 +43,18 @@ export async function eventually<T>(look: () => Promise<T> | T, isWanted: (found
   }
 }
 
+/** A free port below those that the system gives to outgoing connections, which could take it again at once. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(10_240, 32_000);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    await new Promise((resolve) => server.close(resolve));
+    if (isFree) return port;
+  }
 }
 
 /** Runs a program with exactly this environment, to its end. */
