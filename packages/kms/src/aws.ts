@@ -18,6 +18,8 @@ const credentialEndpoints = [
   'AWS_ENDPOINT_URL_SIGNIN',
 ];
 
+const isAboutCredentials: ReadonlySet<KmsCode> = new Set<KmsCode>(['no_credentials', 'denied']);
+
 type Verb = 'wrap' | 'unwrap';
 type Sdk = typeof import('@aws-sdk/client-kms');
 
@@ -37,8 +39,9 @@ export async function openAws(settings: KmsSettings): Promise<Provider<AwsKey>> 
       return await withTimeLimit(settings, (signal) => sendWithCredentials(client, signal, call));
     } catch (error) {
       const failure = asKmsError(key, verb, error);
-      // The SDK keeps credentials, and what it read of files, with the client: the next call looks again.
-      if (failure.code === 'no_credentials' && clients.get(key.region) === client) clients.delete(key.region);
+      // The SDK keeps credentials with the client: the next call looks whether there are others now.
+      if (isAboutCredentials.has(failure.code) && clients.get(key.region) === client)
+        clients.delete(key.region);
       throw failure;
     }
   };
@@ -84,12 +87,15 @@ function makeClient(sdk: Sdk, region: string, settings: KmsSettings, endpoint: U
         // It would write to the terminal, or into the middle of an agent's log.
         logger: { debug: silent, info: silent, warn: silent, error: silent },
         ...(endpoint === undefined ? {} : { endpoint: endpoint.href }),
-        ...(credentials === undefined ? {} : { credentials }),
+        ...(credentials === undefined ? freshFiles : { credentials }),
       }),
   );
   addGuard(client);
   return client;
 }
+
+/** For the credential chain, which else reads its files once in a process, and misses that they were renewed. */
+const freshFiles = { ignoreCache: true };
 
 type StaticCredentials = { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
 
@@ -234,11 +240,10 @@ const codes: ReadonlyMap<string, KmsCode> = new Map<string, KmsCode>([
 /** Names the error in our own words: the service's, and the SDK's, may quote what was sent (catalogue K02). */
 function asKmsError(key: AwsKey, verb: Verb, error: unknown): KmsError {
   if (error instanceof GuardFailure) return new KmsError(error.code, error.message, { key: key.text });
-  const isAboutCredentials = error instanceof CredentialsFailure;
-  const found = isAboutCredentials ? error.cause : error;
+  const hasNone = error instanceof CredentialsFailure;
+  const found = hasNone ? error.cause : error;
   const name = found instanceof Error ? found.name : '';
-  const code =
-    codes.get(name) ?? connectionCode(found) ?? (isAboutCredentials ? 'no_credentials' : codeOfStatus(error));
+  const code = codes.get(name) ?? connectionCode(found) ?? (hasNone ? 'no_credentials' : codeOfStatus(error));
   const cause = new Error(codes.has(name) ? name : 'an error without a known name');
   return new KmsError(code, serviceFailure('AWS KMS', code, verb, key.arn), { key: key.text, cause });
 }

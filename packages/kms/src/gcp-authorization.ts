@@ -3,6 +3,8 @@
 import type { KmsSettings } from './kms.ts';
 
 const scope = 'https://www.googleapis.com/auth/cloudkms';
+/** Goes nowhere, as a key names its own project; without it the library runs gcloud, or asks Google, to learn one. */
+const projectId = 'unused';
 
 export type GcpAuthorization = {
   /** The headers for one request. Throws whatever google-auth-library throws; its text must go no further. */
@@ -40,7 +42,7 @@ function fromLibrary(): GcpAuthorization {
   return {
     headers: async (url) => {
       const library = login?.library ?? (await import('google-auth-library'));
-      login ??= { library, auth: new library.GoogleAuth({ scopes: [scope] }) };
+      login ??= { library, auth: new library.GoogleAuth({ scopes: [scope], projectId }) };
       try {
         return pick(await login.auth.getRequestHeaders(url));
       } catch (error) {

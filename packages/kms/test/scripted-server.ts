@@ -25,7 +25,7 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      const body = JSON.parse(Buffer.concat(chunks).toString() || '{}') as Record<string, string>;
+      const body = readBody(Buffer.concat(chunks).toString());
       const question = { path: request.url ?? '', headers: request.headers, body };
       asked.push(question);
       const [next, ...rest] = script;
@@ -46,6 +46,12 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** JSON to KMS, a form to those who give out tokens. */
+function readBody(sent: string): Record<string, string> {
+  if (!sent.startsWith('{')) return Object.fromEntries(new URLSearchParams(sent));
+  return JSON.parse(sent) as Record<string, string>;
 }
 
 export function json(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Answer {
