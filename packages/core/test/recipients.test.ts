@@ -1,6 +1,6 @@
 // Who may read: recipients come from clef.yaml and never from the file; letting somebody in is one transaction.
 import { describe, expect, it } from 'vitest';
-import { addRecipient, listRecipients } from '../src/people/recipients.ts';
+import { type AddedRecipient, addRecipient, listRecipients } from '../src/people/recipients.ts';
 import { openRepository } from '../src/repository.ts';
 import { deleteSecret } from '../src/secrets/delete-secret.ts';
 import { execWithSecrets } from '../src/secrets/exec-with-secrets.ts';
@@ -31,7 +31,7 @@ async function letIn(
   key: string,
   environments: readonly string[] = ['development'],
   more: { readonly namespaces?: readonly string[]; readonly confirm?: () => Promise<boolean> } = {},
-) {
+): Promise<AddedRecipient> {
   return addRecipient(await repository.open(), { person: name, key, environments, confirm: yes, ...more });
 }
 
@@ -168,25 +168,24 @@ describe('recipients add', () => {
   });
 
   it.each([
-    ['D02, B19: a private key', () => strangersKey().identity, 'private_key_given'],
-    ['a private key in lower case', () => strangersKey().identity.toLowerCase(), 'private_key_given'],
-    ['D03: a typing error', () => `${strangersKey().recipient.slice(0, -1)}b`, 'bad_key_reference'],
+    ['D02, B19: a private key', strangersKey().identity, 'private_key_given'],
+    ['a private key in lower case', strangersKey().identity.toLowerCase(), 'private_key_given'],
+    ['D03: a typing error', `${strangersKey().recipient.slice(0, -1)}b`, 'bad_key_reference'],
     [
       'D07: a plugin',
-      () => 'age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t',
+      'age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t',
       'bad_key_reference',
     ],
-    ['D07: a plugin that is a path', () => 'age1../../x1qqqq', 'bad_key_reference'],
-    ['D09: a zero-width space', () => `${strangersKey().recipient}\u200b`, 'bad_key_reference'],
+    ['D07: a plugin that is a path', 'age1../../x1qqqq', 'bad_key_reference'],
+    ['D09: a zero-width space', `${strangersKey().recipient}\u200b`, 'bad_key_reference'],
     [
       'an AWS key',
-      () => 'awskms:///arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab',
+      'awskms:///arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab',
       'bad_key_reference',
     ],
-    ['nothing', () => '', 'bad_key_reference'],
-  ] as const)('%s is refused and not echoed', async (_, key, code) => {
+    ['nothing', '', 'bad_key_reference'],
+  ] as const)('%s is refused and not echoed', async (_, text, code) => {
     const repository = await repositoryWith({ [cell]: { A: 'CANARY' } });
-    const text = key();
     const canary = text.length > 20 ? text.slice(8, 30).replaceAll(/[^\w-]/g, '.') : 'CANARY';
     const add = () => letIn(repository, 'bob', text);
     const found = await refused(repository, add, canary);

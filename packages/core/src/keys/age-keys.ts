@@ -167,8 +167,9 @@ async function openEntry(world: World, entry: AgeKeyEntry): Promise<readonly Age
     });
   }
   const path = keyPath(configFolder(world), entry.recipient, entry.store);
-  const bytes = await readKeyFile(world, path);
-  return identitiesOf(world, bytes, `"${path}"`);
+  const identities = await identitiesOf(world, await readKeyFile(world, path), `"${path}"`);
+  if (identities.length === 0) throw noKeyIn(`"${path}"`, 'it holds no key');
+  return identities;
 }
 
 function hasOverride(world: World): boolean {
