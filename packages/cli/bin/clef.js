@@ -19,7 +19,9 @@ function start() {
     filename: bundled,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
-  if (cachedData === undefined) process.once('exit', () => keepCache(cacheFile, script.createCachedData()));
+  const markFile = `${cacheFile}-${commandWord()}`;
+  if (!existsSync(markFile))
+    process.once('exit', () => keepCache(cacheFile, markFile, script.createCachedData()));
   const module = { exports: {} };
   const run = script.runInThisContext();
   run.call(module.exports, module.exports, createRequire(bundled), module, bundled, dirname(bundled));
@@ -31,6 +33,12 @@ function cacheFileOf(source) {
   return join(dirname(bundled), `${cachePrefix}${digest}-${process.version}-${process.arch}`);
 }
 
+/** A cache holds what was compiled until it was made, so each command adds its own part to it, once. */
+function commandWord() {
+  const word = process.argv[2] ?? '';
+  return /^[a-z]{1,16}$/.test(word) ? word : 'other';
+}
+
 function readIfThere(file) {
   try {
     return readFileSync(file);
@@ -40,9 +48,9 @@ function readIfThere(file) {
   }
 }
 
-function keepCache(file, data) {
-  const folder = dirname(file);
-  const [current] = basename(file).split('-v');
+function keepCache(cacheFile, markFile, data) {
+  const folder = dirname(cacheFile);
+  const [current] = basename(cacheFile).split('-v');
   try {
     // Those of older bundles; another version of Node keeps its own.
     const old = readdirSync(folder).filter(
@@ -51,7 +59,8 @@ function keepCache(file, data) {
     for (const name of old) rmSync(join(folder, name), { force: true });
     const temporary = join(folder, `.new-${process.pid}`);
     writeFileSync(temporary, data, { mode: 0o644, flag: 'wx' });
-    renameSync(temporary, file);
+    renameSync(temporary, cacheFile);
+    writeFileSync(markFile, '');
   } catch {
     // An installation that is not ours to write: it stays without a cache.
   }
