@@ -12,7 +12,7 @@ export type Judged = Floor & {
 export type Judge = {
   /** Throws {@link Refusal}. Asks the KMS, and only when everything that can be checked before is right. */
   open(bytes: Uint8Array, floor: Floor | undefined): Promise<Judged>;
-  /** Hex SHA-256 of the payload, unverified; undefined when the bytes are no artifact. Costs no KMS call. */
+  /** Hex SHA-256 of the payload; undefined where no trusted key signed it, in the envelope it is in. Costs no KMS call. */
   payloadDigest(bytes: Uint8Array): string | undefined;
 };
 

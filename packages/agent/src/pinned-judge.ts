@@ -1,6 +1,5 @@
 // Judges artifacts by the agent's own configuration: the names, keys and dates that count are pinned here, and nothing
 // an artifact says of itself is believed. What a refusal means for the agent is one table.
-import { createHash } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import {
   type ArtifactCode,
@@ -8,8 +7,8 @@ import {
   type OpenPolicy,
   openArtifact,
   parseAgeIdentity,
-  parseArtifact,
   parseVerifyKey,
+  verifyArtifact,
 } from '@clef/artifact';
 import { HostError, readRegularFile } from '@clef/host';
 import type { KeyReference, Kms } from '@clef/kms';
@@ -53,7 +52,7 @@ export async function createJudge(
       const policy = { ...fixed, now: world.now(), ...(floor === undefined ? {} : { floor }) };
       return open(bytes, policy, unwrap);
     },
-    payloadDigest,
+    payloadDigest: (bytes) => payloadDigest(bytes, fixed),
   };
 }
 
@@ -114,9 +113,12 @@ function toRefusal({ code, epoch, revision, payloadDigest }: ArtifactError, isKm
   return new Refusal(kind, code, { epoch, revision, payloadDigest } satisfies Floor);
 }
 
-function payloadDigest(bytes: Uint8Array): string | undefined {
+function payloadDigest(
+  bytes: Uint8Array,
+  policy: Pick<OpenPolicy, 'verifyKeys' | 'allowUnsigned'>,
+): string | undefined {
   try {
-    return createHash('sha256').update(parseArtifact(bytes).envelope.payload).digest('hex');
+    return verifyArtifact(bytes, policy).payloadDigest;
   } catch (error) {
     if (error instanceof ArtifactError) return undefined;
     throw error;

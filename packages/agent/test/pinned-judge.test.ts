@@ -1,6 +1,6 @@
 // The judge on real artifacts: what each of the artifact's faults means for the agent, and what it costs.
 import { createHash, generateKeyPairSync } from 'node:crypto';
-import { parseArtifact } from '@clef/artifact';
+import { formatEnvelope, parseArtifact } from '@clef/artifact';
 import { type Kms, KmsError } from '@clef/kms';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readConfig } from '../src/config.ts';
@@ -46,6 +46,9 @@ test('a good artifact: what it says, and the digest of its payload', async () =>
   ]);
   expect(judge.payloadDigest(bytes)).toBe(payloadDigest);
   expect(judge.payloadDigest(bytes.slice(1))).toBeUndefined();
+  const { envelope } = parseArtifact(bytes);
+  const signatures = envelope.signatures.map((one) => ({ ...one, bytes: one.bytes.map((byte) => byte ^ 1) }));
+  expect(judge.payloadDigest(formatEnvelope({ ...envelope, signatures }))).toBeUndefined();
 });
 
 describe('what a refusal means', () => {

@@ -18,7 +18,14 @@ export {
 export { artifactContext, type ContextSource } from './artifact-context.ts';
 export { type ArtifactCode, ArtifactError } from './artifact-error.ts';
 export { inspectArtifact, type UnverifiedArtifact } from './inspect-artifact.ts';
-export { type ArtifactFloor, type OpenedArtifact, type OpenPolicy, openArtifact } from './open.ts';
+export {
+  type ArtifactFloor,
+  type OpenedArtifact,
+  type OpenPolicy,
+  openArtifact,
+  type VerifiedArtifact,
+  verifyArtifact,
+} from './open.ts';
 export { type SealRequest, sealArtifact } from './seal.ts';
 export {
   createEd25519Signer,

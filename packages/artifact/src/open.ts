@@ -66,11 +66,10 @@ export async function openArtifact(
   policy: OpenPolicy,
   { kms }: { readonly kms?: Pick<Kms, 'unwrap'> },
 ): Promise<OpenedArtifact> {
-  const envelope = parseEnvelope(bytes);
-  const epoch = verifySignature(envelope, policy);
-  const payload = parsePayload(envelope.payload);
+  const verified = verifyArtifact(bytes, policy);
+  const { epoch, payloadDigest } = verified;
+  const payload = parsePayload(verified.payload);
   const { header } = payload;
-  const payloadDigest = digestOf(envelope.payload);
   const found = { epoch, revision: header.revision, payloadDigest };
   checkBinding(header, policy);
   checkSealingKey(payload, policy);
@@ -87,7 +86,30 @@ export async function openArtifact(
   }
 }
 
-function verifySignature(envelope: Envelope, { verifyKeys, allowUnsigned }: OpenPolicy): number {
+/** The exact bytes that were signed, their digest as it stands in floors, and who signed: the epoch. */
+export type VerifiedArtifact = {
+  readonly epoch: number;
+  readonly payload: Uint8Array;
+  readonly payloadDigest: string;
+};
+
+/**
+ * The first checks of {@link openArtifact}: the envelope and its signature. Nothing of the payload is read.
+ * @throws {ArtifactError} `too_large`, `format`, `unsigned`, `signature`.
+ */
+export function verifyArtifact(
+  bytes: Uint8Array,
+  policy: Pick<OpenPolicy, 'verifyKeys' | 'allowUnsigned'>,
+): VerifiedArtifact {
+  const envelope = parseEnvelope(bytes);
+  const epoch = verifySignature(envelope, policy);
+  return { epoch, payload: envelope.payload, payloadDigest: digestOf(envelope.payload) };
+}
+
+function verifySignature(
+  envelope: Envelope,
+  { verifyKeys, allowUnsigned }: Pick<OpenPolicy, 'verifyKeys' | 'allowUnsigned'>,
+): number {
   if (verifyKeys.length === 0 && allowUnsigned) return 0;
   if (envelope.signatures.length === 0) throw new ArtifactError('unsigned', 'The artifact is not signed');
   const epoch = findEpoch(envelope, verifyKeys);
