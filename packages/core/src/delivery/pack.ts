@@ -21,6 +21,7 @@ import { findSigner } from '../keys/signing-key.ts';
 import { findEnvironment, findService, findServiceEnvironment } from '../manifest/find.ts';
 import type { ServiceIdentity } from '../manifest/manifest.ts';
 import { manifestName, type Repository } from '../repository.ts';
+import { acquireLock, type HeldLock } from '../transaction/repository-lock.ts';
 import type { World } from '../world.ts';
 
 const defaultExpirySeconds = 30 * 24 * 3600;
@@ -238,8 +239,34 @@ async function readDestination(path: string, shown: string): Promise<Uint8Array 
   }
 }
 
-/** Replaces the destination in one step, unless another pack was faster. */
+/**
+ * Replaces the destination in one step, unless another pack was faster. The lock of the repository makes comparing
+ * and replacing one step; a read-only checkout has none, and is packed from without it.
+ */
 async function publish(
+  repository: Repository,
+  destination: string,
+  artifact: Uint8Array,
+  previous: Previous | undefined,
+): Promise<void> {
+  const lock = await lockUnlessReadOnly(repository);
+  try {
+    await replaceUnchanged(repository, destination, artifact, previous);
+  } finally {
+    await lock?.release();
+  }
+}
+
+async function lockUnlessReadOnly({ root, world }: Repository): Promise<HeldLock | undefined> {
+  try {
+    return await acquireLock(root, { purpose: 'pack', now: world.now, randomBytes: world.randomBytes });
+  } catch (error) {
+    if (error instanceof ClefError && error.code === 'io') return undefined;
+    throw error;
+  }
+}
+
+async function replaceUnchanged(
   repository: Repository,
   destination: string,
   artifact: Uint8Array,
