@@ -44,8 +44,16 @@ const coreFloors: readonly (readonly string[])[] = [
 const thirdParty: Readonly<Record<string, readonly string[]>> = {
   strict: [],
   host: [],
-  // The YAML parser; age beyond X25519; Go's regular expressions for encryption rules.
-  sops: ['yaml', 'age-encryption', 're2js'],
+  // The YAML parser; age beyond X25519; Go's regular expressions for encryption rules; shares of key groups; SSH keys as
+  // age recipients and their passphrases.
+  sops: [
+    'yaml',
+    'age-encryption',
+    're2js',
+    'shamir-secret-sharing',
+    '@noble/curves/ed25519.js',
+    'bcrypt-pbkdf',
+  ],
   // The official SDKs, loaded on first use; Bech32.
   kms: ['@aws-sdk/client-kms', 'google-auth-library', '@scure/base'],
   // The one-time hybrid key.

@@ -12,12 +12,14 @@ export {
   parseAgeIdentities,
   recipientOf,
 } from './age/age-keys.ts';
-export { recipientName } from './data-key.ts';
+export { parseDecryptionOrder, recipientName } from './data-key.ts';
 export { chooseRule, defaultRule, type EncryptionRule, type RuleKind } from './encryption-rules.ts';
 export type { Feature, FormatName, Limits } from './formats/format.ts';
+export type { RecipientGroups, Recipients } from './key-groups.ts';
 export type {
   CloudKeys,
   CloudRecipient,
+  GpgProgram,
   Keyring,
   KeyService,
   Recipient,
@@ -34,6 +36,7 @@ export {
   encryptTree,
   formatPlainTree,
   formatSopsFile,
+  keyGroupsOf,
   parsePlainTree,
   parseSopsFile,
   recipientsOf,

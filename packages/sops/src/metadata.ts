@@ -59,13 +59,19 @@ export function parseMetadata(block: Mapping, { typed }: { typed: boolean }): Me
   };
 }
 
-/** The block of a new file with one group, in the order of SOPS 3.12. `mac` is still to come. */
+/** Stanzas as they are to be written, in groups; `threshold` is undefined where the file needs none. */
+export type StanzaGroups = {
+  readonly groups: readonly (readonly { list: StanzaList; fields: Mapping }[])[];
+  readonly threshold: number | undefined;
+};
+
+/** The block of a new file, in the order of SOPS 3.12. `mac` is still to come. */
 export function newMetadataBlock(
-  group: readonly { list: StanzaList; fields: Mapping }[],
+  stanzas: StanzaGroups,
   { rule, macOnlyEncrypted }: { rule: EncryptionRule | undefined; macOnlyEncrypted: boolean },
 ): Mapping {
   return mappingOf([
-    ...stanzaEntries(group),
+    ...keyEntries(stanzas),
     ['lastmodified', stringLeaf('')],
     ['mac', stringLeaf('')],
     ...(rule === undefined ? [] : [[rule.kind, stringLeaf(rule.text)] as const]),
@@ -86,19 +92,20 @@ export function withMac(block: Mapping, lastModified: string, mac: string): Mapp
   return { ...block, items: [...items, ...added] };
 }
 
-/** The block with its stanza lists replaced by one group; the other fields stay as they are, in their order. */
-export function withStanzas(
-  block: Mapping,
-  group: readonly { list: StanzaList; fields: Mapping }[],
-): Mapping {
-  const fresh = new Map(stanzaEntries(group));
+/** The block with its keys replaced; the other fields stay as they are, in their order. */
+export function withStanzas(block: Mapping, stanzas: StanzaGroups): Mapping {
+  const fresh = new Map(keyEntries(stanzas));
+  // With one group a threshold has no effect, and stays where somebody wrote it.
+  const isOneGroup = stanzas.groups.length === 1 && readKeyGroups(block).length === 1;
+  const keepsThreshold = isOneGroup && stanzas.threshold === undefined;
   const items = block.items.flatMap((item) => {
-    if (item.kind === 'comment' || !isStanzaList(item.key)) return [item];
+    if (item.kind === 'comment' || !isKeyField(item.key)) return [item];
+    if (item.key === 'shamir_threshold' && keepsThreshold) return [item];
     const value = fresh.get(item.key);
     fresh.delete(item.key);
     if (value !== undefined) return [{ ...item, value }];
     // Empty lists of SOPS before 3.10 stay where they are.
-    return listOf(block, item.key).length === 0 ? [item] : [];
+    return isStanzaList(item.key) && listOf(block, item.key).length === 0 ? [item] : [];
   });
   const added = Array.from(fresh, ([key, value]): Entry => ({ kind: 'entry', key, value }));
   const first = items.findIndex((item) => item.kind === 'entry');
@@ -111,11 +118,30 @@ export function withStanzas(
 // The written order puts age before pgp, unlike the reading order (spec sops-format, section 7.1).
 const writingOrder: readonly StanzaList[] = ['kms', 'gcp_kms', 'hckms', 'azure_kv', 'hc_vault', 'age', 'pgp'];
 
-function stanzaEntries(group: readonly { list: StanzaList; fields: Mapping }[]): [string, TreeNode][] {
+function keyEntries({ groups, threshold }: StanzaGroups): [string, TreeNode][] {
+  const [only = [], ...more] = groups;
+  const needed: [string, TreeNode][] =
+    threshold === undefined ? [] : [['shamir_threshold', typedLeaf('int', String(threshold))]];
+  if (more.length === 0) return [...needed, ...stanzaEntries(only)];
+  const items = groups.map((group) => mappingOf(stanzaEntries(group, listedInGroups)));
+  return [...needed, ['key_groups', { kind: 'sequence', items }]];
+}
+
+// SOPS 3.12 writes these two in each group, also when they are empty.
+const listedInGroups: ReadonlySet<StanzaList> = new Set(['hc_vault', 'age']);
+
+function stanzaEntries(
+  group: readonly { list: StanzaList; fields: Mapping }[],
+  listed: ReadonlySet<StanzaList> = new Set(),
+): [string, TreeNode][] {
   return writingOrder.flatMap((list): [string, TreeNode][] => {
     const items = group.filter((stanza) => stanza.list === list).map((stanza) => stanza.fields);
-    return items.length === 0 ? [] : [[list, { kind: 'sequence', items }]];
+    return items.length === 0 && !listed.has(list) ? [] : [[list, { kind: 'sequence', items }]];
   });
+}
+
+function isKeyField(name: string): boolean {
+  return name === 'shamir_threshold' || name === 'key_groups' || isStanzaList(name);
 }
 
 function isStanzaList(name: string): name is StanzaList {
@@ -150,11 +176,9 @@ function readGroup(fields: Mapping): KeyGroup {
 
 function readStanza(list: StanzaList, node: TreeNode): Stanza {
   if (node.kind !== 'mapping') throw malformed(list, node);
-  const recipient = masterKeyTypes[list]?.readRecipient(node);
+  const recipient = masterKeyTypes[list].readRecipient(node);
   const enc = textField(node, 'enc');
-  if (enc === undefined || (recipient === undefined && masterKeyTypes[list] !== undefined)) {
-    throw malformed(list, node);
-  }
+  if (enc === undefined || recipient === undefined) throw malformed(list, node);
   return { list, fields: node, enc, recipient };
 }
 

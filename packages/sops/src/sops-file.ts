@@ -12,6 +12,7 @@ import {
   type Limits,
   type ParsedText,
 } from './formats/format.ts';
+import type { RecipientGroups, Recipients } from './key-groups.ts';
 import type { Keyring, Recipient } from './master-keys/master-key.ts';
 import { type Metadata, newMetadataBlock, parseMetadata, withMac, withStanzas } from './metadata.ts';
 import { SopsError } from './sops-error.ts';
@@ -46,8 +47,8 @@ export type Edit =
 /** Time (milliseconds since the epoch) and randomness, from outside. */
 export type Sources = { readonly now: number; readonly randomBytes: RandomBytes };
 
-/** What re-wrapping needs. `dropUnsupported`: leave out stanzas of kinds that this version cannot wrap, on purpose. */
-export type WrapOptions = Sources & { readonly keyring?: Keyring; readonly dropUnsupported?: boolean };
+/** What re-wrapping needs. */
+export type WrapOptions = Sources & { readonly keyring?: Keyring };
 
 /**
  * Parses an encrypted file without any key.
@@ -75,10 +76,10 @@ export function formatPlainTree(tree: Tree, format: FormatName): Uint8Array {
 }
 
 /**
- * The data key of a file, from the first stanza that a key opens. Also loads what the file's rule needs, so that
+ * The data key of a file, from the first stanza that a key opens, or the shares of its key groups. Also loads what the file's rule needs, so that
  * {@link decryptTree} and {@link editSopsFile} can be synchronous.
  *
- * Throws SopsError 'no_matching_key', 'key_service' (with the service's error as its cause), 'unsupported' for key groups.
+ * Throws SopsError 'no_matching_key', 'key_service' (with the service's error as its cause).
  */
 export async function unwrapDataKey(file: SopsFile, keyring: Keyring): Promise<DataKey> {
   const key = await openDataKey(file.metadata, keyring);
@@ -107,13 +108,13 @@ export function decryptTree(file: SopsFile, dataKey: DataKey): Tree {
 /**
  * Encrypts a plaintext tree into a new file with a fresh data key.
  *
- * Throws SopsError 'no_recipients', 'bad_recipient', 'unsupported', 'already_encrypted', 'key_service'.
+ * Throws SopsError 'no_recipients', 'bad_shamir', 'bad_recipient', 'unsupported', 'already_encrypted', 'key_service'.
  */
 export async function encryptTree(
   tree: Tree,
   options: Sources & {
     readonly format: FormatName;
-    readonly recipients: readonly Recipient[];
+    readonly recipients: Recipients;
     readonly keyring?: Keyring;
     readonly rule?: EncryptionRule;
     readonly macOnlyEncrypted?: boolean;
@@ -155,36 +156,42 @@ export function replaceTree(file: SopsFile, dataKey: DataKey, edited: Tree, sour
 /**
  * The file with more recipients: the existing data key is wrapped for each newcomer, every other stanza, the values,
  * `lastmodified` and `mac` stay byte-identical. A recipient that is there already is left alone.
+ *
+ * In a file of several key groups newcomers join the first, and every stanza is made anew, because the shares are.
  */
 export async function addRecipients(
   file: SopsFile,
   dataKey: DataKey,
   recipients: readonly Recipient[],
-  options: Sources & { readonly keyring?: Keyring },
+  options: WrapOptions,
 ): Promise<SopsFile> {
-  const group = onlyGroup(file.metadata);
-  const present = new Set(
-    group.flatMap(({ recipient }) => (recipient === undefined ? [] : [recipientName(recipient)])),
-  );
+  const [group = [], ...others] = file.metadata.keyGroups;
+  const present = new Set(group.map(({ recipient }) => recipientName(recipient)));
   const newcomers = recipients.filter((recipient) => !present.has(recipientName(recipient)));
   if (newcomers.length === 0) return file;
+  if (others.length > 0) {
+    const { groups, threshold } = keyGroupsOf(file);
+    const [first = [], ...rest] = groups;
+    return rewrap(file, dataKey, { groups: [[...first, ...newcomers], ...rest], threshold }, options);
+  }
   const added = await wrapDataKey(dataKey, newcomers, { ...options, keyring: options.keyring ?? {} });
-  return rewriteBlock(file, withStanzas(file.metadata.block, [...group, ...added]));
+  const groups = [[...group, ...added.groups.flat()]];
+  return rewriteBlock(file, withStanzas(file.metadata.block, { groups, threshold: undefined }));
 }
 
 /**
  * The file with exactly these recipients, all wrapped anew under the same data key; values and MAC stay
- * byte-identical. Somebody left out still knows the data key: only {@link rotateDataKey} shuts him out.
+ * byte-identical. Somebody left out still knows the data key: only {@link rotateDataKey} shuts him out. Several groups
+ * get new shares of it. A plain list makes one group, whatever the file had before.
  *
- * Throws SopsError 'unsupported' when the file has a stanza of a kind that cannot be wrapped, unless `dropUnsupported`.
+ * Throws as {@link encryptTree} does.
  */
 export async function rewrap(
   file: SopsFile,
   dataKey: DataKey,
-  recipients: readonly Recipient[],
+  recipients: Recipients,
   options: WrapOptions,
 ): Promise<SopsFile> {
-  refuseToDrop(file.metadata, options);
   const stanzas = await wrapDataKey(dataKey, recipients, { ...options, keyring: options.keyring ?? {} });
   return rewriteBlock(file, withStanzas(file.metadata.block, stanzas));
 }
@@ -196,10 +203,9 @@ export async function rewrap(
 export async function rotateDataKey(
   file: SopsFile,
   dataKey: DataKey,
-  recipients: readonly Recipient[],
+  recipients: Recipients,
   options: WrapOptions,
 ): Promise<SopsFile> {
-  refuseToDrop(file.metadata, options);
   const edited = decryptTree(file, dataKey);
   const fresh = createDataKey(options.randomBytes);
   const stanzas = await wrapDataKey(fresh, recipients, { ...options, keyring: options.keyring ?? {} });
@@ -207,13 +213,18 @@ export async function rotateDataKey(
   return writeOver(file, fresh, { edited, kept: new Map(), block }, options);
 }
 
-/**
- * The recipients that the file's stanzas name, grouped by kind. Kinds that this version cannot handle are left out: find
- * them in `metadata.keyGroups` as stanzas without a recipient.
- */
+/** The recipients that the file's stanzas name, of all groups, grouped by kind. */
 export function recipientsOf(file: SopsFile): readonly Recipient[] {
-  const stanzas = file.metadata.keyGroups.flat();
-  return stanzas.flatMap(({ recipient }) => (recipient === undefined ? [] : [recipient]));
+  return keyGroupsOf(file).groups.flat();
+}
+
+/** The same in their groups, as {@link rewrap} and {@link rotateDataKey} take them; a threshold of 0 was not given. */
+export function keyGroupsOf(file: SopsFile): Required<RecipientGroups> {
+  const { keyGroups, shamirThreshold } = file.metadata;
+  return {
+    groups: keyGroups.map((group) => group.map(({ recipient }) => recipient)),
+    threshold: shamirThreshold,
+  };
 }
 
 function fileFrom(format: Format, bytes: Uint8Array, limits: Partial<Limits> = {}): SopsFile {
@@ -274,24 +285,6 @@ function writeOver(
 function rewriteBlock(file: SopsFile, block: Mapping): SopsFile {
   const format = formatNamed(file.format);
   return fileOf(format, format.rewrite(file.parsed, file.tree, block));
-}
-
-function onlyGroup(metadata: Metadata): Metadata['keyGroups'][number] {
-  const [group, ...more] = metadata.keyGroups;
-  if (group === undefined || more.length > 0) {
-    throw new SopsError(
-      'unsupported',
-      'The recipients of files with several key groups cannot be changed yet',
-    );
-  }
-  return group;
-}
-
-function refuseToDrop(metadata: Metadata, { dropUnsupported = false }: WrapOptions): void {
-  const unknown = onlyGroup(metadata).find(({ recipient }) => recipient === undefined);
-  if (unknown !== undefined && !dropUnsupported) {
-    throw new SopsError('unsupported', `The stanza in the list "${unknown.list}" cannot be wrapped anew yet`);
-  }
 }
 
 function checkMac(metadata: Metadata, dataKey: DataKey, computed: string): void {

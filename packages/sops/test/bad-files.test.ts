@@ -214,12 +214,12 @@ describe('the metadata', () => {
       'no_matching_key',
     ],
     [
-      'C07: Shamir groups',
+      'C07: Shamir groups that are no shares, but twice the whole key',
       replaced(
         stanzas,
         `    key_groups:\n        - hc_vault: []\n${indented(stanzas)}        - hc_vault: []\n${indented(stanzas)}`,
       ),
-      'unsupported',
+      'no_matching_key',
     ],
     ['C08: enc is missing', replaced(/enc: \|\n(?: {12}.*\n)+/, 'x: y\n'), 'bad_metadata'],
     ['C08: enc is not armored', replaced(/enc: \|\n(?: {12}.*\n)+/, 'enc: AAAA\n'), 'no_matching_key'],

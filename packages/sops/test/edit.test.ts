@@ -403,14 +403,16 @@ describe('recipients', () => {
     });
   });
 
-  it('of kinds that cannot be wrapped are never dropped in silence', async () => {
+  it('of every kind of cloud key are wrapped anew, added to and rotated', async () => {
     const test = manifest.cases.find(({ id }) => id === 'kms-all-types-yaml');
     const known = parseSopsFile(vectorBytes(test?.file ?? ''), 'yaml');
     const opened = await unwrapDataKey(known, keyringOf([]));
+    const all = recipientsOf(known);
+    expect(all.map(({ type }) => type)).toEqual(['kms', 'kms', 'gcp_kms', 'hckms', 'azure_kv', 'hc_vault']);
     for (const change of [rewrap, rotateDataKey]) {
-      await expect(change(known, opened, recipients, later)).rejects.toMatchObject({ code: 'unsupported' });
-      const changed = await change(known, opened, recipients, { ...later, dropUnsupported: true });
-      expect(changed.metadata.keyGroups.flat().map(({ list }) => list)).toEqual(['age']);
+      const changed = await change(known, opened, all, { ...later, keyring: keyringOf([]) });
+      expect(recipientsOf(changed)).toEqual(all);
+      await expect(unwrapDataKey(changed, keyringOf([]))).resolves.toBeDefined();
     }
     const shared = await addRecipients(known, opened, recipients, later);
     expect(shared.metadata.keyGroups.flat()).toHaveLength(known.metadata.keyGroups.flat().length + 1);

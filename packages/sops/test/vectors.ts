@@ -66,12 +66,19 @@ export function identitiesOf(names: readonly string[]): AgeIdentity[] {
 
 const mark = Buffer.from('TESTKMS1');
 
-/** Opens what the fake key service wrapped: a mark, then every byte XOR 0xA5. */
+const vaultPrefix = 'vault:v1:';
+
+/** Opens what the fake key service wrapped: a mark, then every byte XOR 0xA5; for Vault as its text. */
 export const fakeCloud: NonNullable<Keyring['kms']> = {
-  wrap: async (_recipient, plaintext) => Buffer.concat([mark, plaintext.map((byte) => byte ^ 0xa5)]),
-  unwrap: async (_recipient, wrapped) => {
-    if (!mark.equals(wrapped.subarray(0, mark.length))) throw new Error('Not wrapped by the fake service');
-    return wrapped.subarray(mark.length).map((byte) => byte ^ 0xa5);
+  wrap: async ({ type }, plaintext) => {
+    const wrapped = Buffer.concat([mark, plaintext.map((byte) => byte ^ 0xa5)]);
+    return type === 'hc_vault' ? Buffer.from(vaultPrefix + wrapped.toString('base64')) : wrapped;
+  },
+  unwrap: async ({ type }, wrapped) => {
+    const text = type === 'hc_vault' ? Buffer.from(wrapped).toString('latin1') : undefined;
+    const bytes = text === undefined ? wrapped : Buffer.from(text.slice(vaultPrefix.length), 'base64');
+    if (!mark.equals(bytes.subarray(0, mark.length))) throw new Error('Not wrapped by the fake service');
+    return bytes.subarray(mark.length).map((byte) => byte ^ 0xa5);
   },
 };
 

@@ -76,6 +76,9 @@ function shapeFaults(features: readonly Feature[]): readonly Fault[] {
   });
 }
 
+/** Of the kinds of keys that SOPS knows, those that a cell may be encrypted to. */
+const listsOfCells: ReadonlySet<string> = new Set(['age', 'kms', 'gcp_kms']);
+
 function metadataFaults({ metadata }: SopsFile): readonly Fault[] {
   const faults: Fault[] = [];
   const { rule, macOnlyEncrypted, keyGroups } = metadata;
@@ -86,10 +89,10 @@ function metadataFaults({ metadata }: SopsFile): readonly Fault[] {
   if (keyGroups.length !== 1)
     faults.push({ code: 'cell_profile', message: 'there is more than one key group' });
   for (const { list, recipient } of keyGroups.flat()) {
-    if (recipient === undefined)
+    if (!listsOfCells.has(list))
       faults.push({ code: 'cell_profile', message: `there is a recipient of the kind "${list}"` });
     const isSteered =
-      recipient?.type === 'kms' && (recipient.role ?? recipient.profile ?? recipient.context) !== undefined;
+      recipient.type === 'kms' && (recipient.role ?? recipient.profile ?? recipient.context) !== undefined;
     // A repository may not choose a role or a profile (formats.md, "Key references").
     if (isSteered)
       faults.push({ code: 'cell_profile', message: 'a KMS recipient names a role, a profile or a context' });

@@ -6,6 +6,7 @@ import {
   parseSopsFile,
   recipientName,
   recipientOf,
+  recipientsOf,
   SopsError,
   type SopsFile,
   unwrapDataKey,
@@ -194,9 +195,7 @@ function wantedRecipients(manifest: Manifest, cell: Cell): readonly (readonly [k
 }
 
 function fileRecipients(file: SopsFile): readonly string[] {
-  return file.metadata.keyGroups
-    .flat()
-    .map(({ recipient }) => (recipient === undefined ? 'a key of another kind' : recipientName(recipient)));
+  return recipientsOf(file).map(recipientName);
 }
 
 function shorten(key: string): string {

@@ -1,5 +1,5 @@
 // The KMS as sops and pack see it: one connection per run, each distinct wrapped key asked for once.
-import { type KeyReference, type Kms, openKms, parseKeyReference } from '@clef/kms';
+import { type KeyReference, type Kms, KmsError, openKms, parseKeyReference } from '@clef/kms';
 import type { CloudKeys, CloudRecipient } from '@clef/sops';
 import type { World } from '../world.ts';
 
@@ -23,16 +23,36 @@ export function openCloudKeys(world: World): Kms {
 export function sopsCloudKeys(world: World): CloudKeys {
   return {
     wrap: (recipient, secret) =>
-      openCloudKeys(world).wrap(referenceOf(recipient), secret, contextOf(recipient)),
+      openCloudKeys(world).wrap(referenceOf(world, recipient), secret, contextOf(recipient)),
     unwrap: (recipient, wrapped) =>
-      openCloudKeys(world).unwrap(referenceOf(recipient), wrapped, contextOf(recipient)),
+      openCloudKeys(world).unwrap(referenceOf(world, recipient), wrapped, contextOf(recipient)),
   };
 }
 
-function referenceOf(recipient: CloudRecipient): KeyReference {
-  return parseKeyReference(
-    recipient.type === 'kms' ? `awskms:///${recipient.arn}` : `gcpkms://${recipient.resourceId}`,
-  );
+function referenceOf(world: World, recipient: CloudRecipient): KeyReference {
+  switch (recipient.type) {
+    case 'kms':
+      return parseKeyReference(`awskms:///${recipient.arn}`);
+    case 'gcp_kms':
+      return parseKeyReference(`gcpkms://${recipient.resourceId}`);
+    case 'azure_kv': {
+      const { vaultUrl, name, version } = recipient;
+      return parseKeyReference(`azurekms://${vaultUrl.replace(/^https:\/\/|\/$/g, '')}/${name}/${version}`);
+    }
+    case 'hc_vault':
+      refuseOtherVault(world, recipient.address);
+      return parseKeyReference(`hashivault://${recipient.enginePath}/${recipient.keyName}`);
+    case 'hckms':
+      throw new KmsError('unsupported', 'Keys of Huawei Cloud cannot be used: give another key of the file');
+  }
+}
+
+/** A file may not choose which Vault gets the token: the address comes from VAULT_ADDR (formats.md, "Key references"). */
+function refuseOtherVault(world: World, address: string): void {
+  const ours = world.environment['VAULT_ADDR'] ?? '';
+  const originOf = (text: string) => (URL.canParse(text) ? new URL(text).origin : undefined);
+  if (originOf(ours) !== undefined && originOf(ours) === originOf(address)) return;
+  throw new KmsError('bad_endpoint', 'The Vault that the file names is not the one of VAULT_ADDR');
 }
 
 function contextOf(

@@ -9,6 +9,7 @@ const maxEncCharacters = 64 * 1024;
 
 export const ageKey: MasterKeyType<Extract<Recipient, { type: 'age' }>> = {
   list: 'age',
+  nameOf: ({ recipient }) => recipient,
   readRecipient(fields) {
     const recipient = textField(fields, 'recipient');
     return recipient === undefined ? undefined : { type: 'age', recipient };

@@ -1,10 +1,20 @@
-// The kinds of master keys that this version can open and write, by the name of their list. The others are kept as they are.
+// The kinds of master keys, by the name of their list.
 import { ageKey } from './age.ts';
-import { awsKmsKey, gcpKmsKey } from './kms-backed.ts';
+import { awsKmsKey, azureKey, gcpKmsKey, huaweiKey, vaultKey } from './kms-backed.ts';
 import type { MasterKeyType, Recipient, StanzaList } from './master-key.ts';
+import { pgpKey } from './pgp.ts';
 
-export const masterKeyTypes: Partial<Record<StanzaList, MasterKeyType>> = {
-  age: ageKey as MasterKeyType<Recipient> as MasterKeyType,
-  kms: awsKmsKey as MasterKeyType<Recipient> as MasterKeyType,
-  gcp_kms: gcpKmsKey as MasterKeyType<Recipient> as MasterKeyType,
-};
+/** Each row is only ever given recipients of its own kind. */
+export const masterKeyTypes = {
+  kms: anyOf(awsKmsKey),
+  gcp_kms: anyOf(gcpKmsKey),
+  hckms: anyOf(huaweiKey),
+  azure_kv: anyOf(azureKey),
+  hc_vault: anyOf(vaultKey),
+  pgp: anyOf(pgpKey),
+  age: anyOf(ageKey),
+} as const satisfies Record<StanzaList, MasterKeyType>;
+
+function anyOf<R extends Recipient>(type: MasterKeyType<R>): MasterKeyType {
+  return type as unknown as MasterKeyType;
+}

@@ -1,5 +1,5 @@
 // What a kind of master key must be able to do: name itself in a stanza, wrap the data key, open it again.
-// A new kind is one file that fills MasterKeyType and one row in data-key.ts.
+// A new kind is one file that fills MasterKeyType and one row in all.ts.
 import type { AgeIdentity } from '../age/age-keys.ts';
 import type { Mapping } from '../tree.ts';
 import type { RandomBytes } from '../value-cipher.ts';
@@ -19,23 +19,40 @@ export type Recipient =
       readonly context?: readonly (readonly [name: string, value: string])[];
       readonly profile?: string;
     }
-  | { readonly type: 'gcp_kms'; readonly resourceId: string };
+  | { readonly type: 'gcp_kms'; readonly resourceId: string }
+  | {
+      readonly type: 'azure_kv';
+      /** `https://NAME.vault.azure.net`, without a path. */
+      readonly vaultUrl: string;
+      readonly name: string;
+      readonly version: string;
+    }
+  | {
+      readonly type: 'hc_vault';
+      /** Scheme and host only. */
+      readonly address: string;
+      readonly enginePath: string;
+      readonly keyName: string;
+    }
+  | { readonly type: 'hckms'; readonly keyId: string }
+  | { readonly type: 'pgp'; readonly fingerprint: string };
 
 /** One wrapped copy of the data key. `fields` is the stanza as it stands, with everything we do not know. */
 export type Stanza = {
   readonly list: StanzaList;
   readonly fields: Mapping;
   readonly enc: string;
-  /** Whom it is for; undefined for kinds that this version cannot handle. */
-  readonly recipient: Recipient | undefined;
+  /** Whom it says it is for. */
+  readonly recipient: Recipient;
 };
 
 /** A recipient whose key is in a cloud. */
-export type CloudRecipient = Exclude<Recipient, { type: 'age' }>;
+export type CloudRecipient = Exclude<Recipient, { type: 'age' | 'pgp' }>;
 
 /**
  * A service that wraps and unwraps with keys we never see. Bytes in, bytes out: how they are written into a stanza is
- * this package's business. Both functions throw when the service refuses or cannot be reached.
+ * this package's business. For Vault the wrapped bytes are its text `vault:v1:…`. Both functions throw when the service
+ * refuses or cannot be reached.
  */
 export type KeyService = {
   readonly wrap: (recipient: CloudRecipient, plaintext: Uint8Array) => Promise<Uint8Array>;
@@ -44,10 +61,20 @@ export type KeyService = {
 
 export type CloudKeys = KeyService;
 
+/** The `gpg` program: a path, or a name looked up in the PATH of `environment`, which is all that it gets (GNUPGHOME, GPG_TTY). */
+export type GpgProgram = {
+  readonly command: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+};
+
 /** Where private keys come from. Each source is asked at most once, and only when a stanza needs it. */
 export type Keyring = {
   readonly ageIdentities?: () => Promise<readonly AgeIdentity[]>;
   readonly kms?: CloudKeys;
+  /** For PGP keys; without it their stanzas are passed over. */
+  readonly gpg?: GpgProgram;
+  /** Kinds of keys in the order in which they are tried; others come after them. `age`, `pgp` by default. */
+  readonly order?: readonly StanzaList[];
 };
 
 /** What wrapping needs from outside. `now` is in milliseconds since the epoch. */
@@ -65,6 +92,8 @@ export type UnwrapFailure = {
 
 export type MasterKeyType<R extends Recipient = Recipient> = {
   readonly list: StanzaList;
+  /** One text per recipient, equal for equal recipients. */
+  readonly nameOf: (recipient: R) => string;
   /** Whom the stanza is for, or undefined when a field is missing or of the wrong kind. */
   readonly readRecipient: (fields: Mapping) => R | undefined;
   /** Wraps a secret and returns the stanza's fields in the order of SOPS 3.12. */
