@@ -9,21 +9,24 @@ import { version } from './version.ts';
 // The AWS SDK's note about Node 20 is for those who develop with it, not for those who run clef.
 const silenceSdk = 'AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED';
 
-async function main(commandLine: readonly string[], terminal: Terminal, world: World): Promise<number> {
-  // Known before parsing, so that an error of the parser itself is shown as it was asked for.
-  const ownWords = commandLine.includes('--') ? commandLine.slice(0, commandLine.indexOf('--')) : commandLine;
-  const json = ownWords.includes('--json');
-  const debug = ownWords.includes('--debug');
+async function main(commandLine: readonly string[], terminal: Terminal): Promise<number> {
   try {
+    const world = processWorld(terminal);
+    process.env[silenceSdk] ??= 'true';
     return await runProgram(commandLine, (globals) => contextOf(globals, terminal, world));
   } catch (error) {
-    const rendered = renderError(error);
-    if (json) process.stderr.write(`${JSON.stringify({ error: rendered.body })}\n`);
-    else for (const line of errorLines(rendered, debug)) terminal.talk(line);
-    return failsAsExec(ownWords) && rendered.exitCode !== 126 && rendered.exitCode !== 127
-      ? execFailure
-      : rendered.exitCode;
+    return showError(error, commandLine, terminal);
   }
+}
+
+/** Shows an error as it was asked for, even where it is that the command line cannot be parsed; returns the exit code. */
+function showError(error: unknown, commandLine: readonly string[], terminal: Terminal): number {
+  const ownWords = commandLine.includes('--') ? commandLine.slice(0, commandLine.indexOf('--')) : commandLine;
+  const rendered = renderError(error);
+  if (ownWords.includes('--json')) process.stderr.write(`${JSON.stringify({ error: rendered.body })}\n`);
+  else for (const line of errorLines(rendered, ownWords.includes('--debug'))) terminal.talk(line);
+  const isCommandsOwn = rendered.exitCode === 126 || rendered.exitCode === 127;
+  return failsAsExec(ownWords) && !isCommandsOwn ? execFailure : rendered.exitCode;
 }
 
 function contextOf(globals: GlobalOptions, terminal: Terminal, world: World): CommandContext {
@@ -38,6 +41,7 @@ function contextOf(globals: GlobalOptions, terminal: Terminal, world: World): Co
 }
 
 const terminal = processTerminal();
-const world = processWorld(terminal);
-process.env[silenceSdk] ??= 'true';
-void main(process.argv.slice(2), terminal, world).then((exitCode) => process.exit(exitCode));
+const commandLine = process.argv.slice(2);
+// Node would print the error's message, and a message may hold what its thrower was given.
+process.on('uncaughtException', (error) => process.exit(showError(error, commandLine, terminal)));
+void main(commandLine, terminal).then((exitCode) => process.exit(exitCode));

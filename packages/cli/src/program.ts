@@ -30,13 +30,13 @@ export async function runProgram(
   contextFor: (globals: GlobalOptions) => CommandContext,
 ): Promise<number> {
   const { head, rest, hasSeparator } = splitAtSeparator(commandLine);
+  refuseWithoutSeparator(head, hasSeparator);
   let exitCode = 0;
   const program = newProgram();
   for (const definition of definitionsFor(head)) {
     const command = addCommand(program, definition);
     command.action(async () => {
       const globals = program.opts<GlobalValues>();
-      if (definition.takesCommandLine && !hasSeparator) throw missingSeparator(definition);
       const body = await definition.load();
       const values = command.opts<Values>();
       const passed = definition.passThrough
@@ -116,6 +116,8 @@ function addCommand(program: Command, definition: CommandDefinition): Command {
     command.argument(argument.optional ? `[${argument.name}]` : `<${argument.name}>`, argument.summary);
   }
   for (const option of [...(definition.options ?? []), ...globalOptions]) command.addOption(optionOf(option));
+  if (definition.takesCommandLine)
+    command.usage(`[options] <${definition.arguments?.[0]?.name}> -- <command> [arguments…]`);
   if (definition.passThrough)
     command.allowUnknownOption().allowExcessArguments().passThroughOptions().helpOption(false);
   if (definition.examples) command.addHelpText('after', () => exampleText(definition));
@@ -199,26 +201,46 @@ function firstWord(words: readonly string[]): string | undefined {
   return undefined;
 }
 
-function missingSeparator(definition: CommandDefinition): UsageError {
-  return new UsageError(
-    `"clef ${definition.name}" needs "--" before the command to run`,
-    `write: clef ${definition.name} NAMESPACE/ENVIRONMENT -- COMMAND`,
+/** Before commander counts the words of the command line as arguments of ours. */
+function refuseWithoutSeparator(head: readonly string[], hasSeparator: boolean): void {
+  if (hasSeparator || !isCommandLineTaker(head) || head.some((word) => word === '--help' || word === '-h'))
+    return;
+  const name = firstWord(head);
+  throw new UsageError(
+    `"clef ${name}" needs "--" before the command to run`,
+    `write: clef ${name} NAMESPACE/ENVIRONMENT -- COMMAND`,
   );
 }
 
 /** Commander's own words ("error: unknown option '--forse'\n(Did you mean --force?)") as our message and hint. */
 function usageErrorOf(error: CommanderError): UsageError {
+  if (error.code === 'commander.help')
+    return new UsageError('No command was given', 'run "clef --help" to see the commands');
   const [first = '', ...more] = error.message.split('\n');
   const message = first
     .replace(/^error: /, '')
     .replace(/\.$/, '')
     .replaceAll("'", '"');
-  const capital = message.charAt(0).toUpperCase() + message.slice(1);
-  if (error.code === 'commander.help')
-    return new UsageError('No command was given', 'run "clef --help" to see the commands');
-  const suggestion = more.join(' ').replace(/[()]/g, '').trim();
+  const near = /\(Did you mean (?:one of )?(.*)\?\)/.exec(more.join(' '))?.[1];
+  const hint =
+    near === undefined ? 'run the command with --help to see how it is written' : `did you mean ${near}?`;
+  if (error.code === 'commander.unknownOption') return unknownOption(message, hint);
+  if (error.code === 'commander.invalidArgument') return givenTwice(message);
+  return new UsageError(message.charAt(0).toUpperCase() + message.slice(1), hint);
+}
+
+/** What looks like no option of anybody's may be a value that begins with a hyphen, and is not repeated. */
+function unknownOption(message: string, hint: string): UsageError {
+  const option = /"(--[a-z][a-z-]{0,30}|-[A-Za-z])"$/.exec(message)?.[1];
+  if (option !== undefined) return new UsageError(`Unknown option "${option}"`, hint);
   return new UsageError(
-    capital,
-    suggestion === '' ? 'run the command with --help to see how it is written' : suggestion,
+    'There is an unknown option, not shown here as it may be a secret value',
+    'put "--" before a value that begins with a hyphen, or pipe it in',
   );
+}
+
+/** The only thing that our options judge themselves; commander's words would repeat what was given. */
+function givenTwice(message: string): UsageError {
+  const option = /"(--[a-z-]+)/.exec(message)?.[1] ?? 'an option';
+  return new UsageError(`"${option}" is given twice with different values`, 'give it once');
 }

@@ -2,11 +2,15 @@
 
 import { randomBytes } from 'node:crypto';
 import { homedir, userInfo } from 'node:os';
-import type { World } from '@clef/core';
+import { ClefError, type World } from '@clef/core';
 import { escapeControl } from '@clef/strict';
+import { readInput } from './read-input.ts';
 import { UsageError } from './usage-error.ts';
 
-const silentInputSeconds = 30;
+const silentSeconds = 30;
+const typingSeconds = 3600;
+/** 128 + SIGPIPE. */
+const exitOfBrokenPipe = 141;
 
 /** The streams a command talks through. */
 export type Terminal = {
@@ -18,17 +22,19 @@ export type Terminal = {
   readonly data: (data: Uint8Array | string) => Promise<void>;
   /** One line for a person, on stderr; control characters are shown escaped. */
   readonly talk: (line: string) => void;
-  /** All of standard input, at most `maxBytes`. Fails with a usage error when nothing arrives for 30 s. */
+  /** All of standard input; more than `maxBytes` where there is more. A usage error when nothing arrives for 30 s. */
   readonly readInput: (maxBytes: number) => Promise<Uint8Array>;
 };
 
 /** The terminal of this process. */
 export function processTerminal(): Terminal {
-  // A reader that went away (`clef list … | head -1`) is no fault of ours.
+  // A reader that went away (`clef list … | head -1`) ends us as it ends other programs, without a word. Anything else
+  // that goes wrong is told by the write itself.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    if (error.code === 'EPIPE') process.exit(exitOfBrokenPipe);
   });
+  // Nobody reads what we would say of it.
+  process.stderr.on('error', () => undefined);
   const talkIsTerminal = process.stderr.isTTY === true;
   return {
     inputIsTerminal: process.stdin.isTTY === true,
@@ -36,14 +42,30 @@ export function processTerminal(): Terminal {
     talkIsTerminal,
     colours: talkIsTerminal && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb',
     data: (data) =>
-      new Promise((resolve, reject) => {
+      new Promise<void>((resolve, reject) => {
         process.stdout.write(data, (error) => (error ? reject(error) : resolve()));
+      }).catch((error: NodeJS.ErrnoException) => {
+        throw unwritable(error);
       }),
     talk: (line) => {
       process.stderr.write(`${escapeControl(line)}\n`);
     },
-    readInput,
+    // Somebody who types may think for longer than a program.
+    readInput: (maxBytes) =>
+      readInput(process.stdin, {
+        maxBytes,
+        silentSeconds: process.stdin.isTTY === true ? typingSeconds : silentSeconds,
+      }),
   };
+}
+
+function unwritable(error: NodeJS.ErrnoException): unknown {
+  if (error.code === undefined || error.syscall === undefined) return error;
+  return new ClefError({
+    code: 'io',
+    message: `Cannot write to standard output: the system reports ${error.code}`,
+    hint: 'check where the output is redirected to',
+  });
 }
 
 /** The machine as the operations of core see it. */
@@ -51,7 +73,7 @@ export function processWorld(terminal: Terminal): World {
   return {
     // A copy: the variable that silences the SDK is ours, and no child's.
     environment: { ...process.env },
-    cwd: process.cwd(),
+    cwd: currentFolder(),
     homeDirectory: process.env['HOME'] ?? homedir(),
     platform: process.platform,
     userName: loginName(),
@@ -60,6 +82,19 @@ export function processWorld(terminal: Terminal): World {
     notify: ({ level, message }) => terminal.talk(level === 'warning' ? `warning: ${message}` : message),
     ...(terminal.inputIsTerminal && terminal.talkIsTerminal ? { askPassphrase: askHidden } : {}),
   };
+}
+
+function currentFolder(): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    throw new ClefError({
+      code: 'io',
+      message: 'The current folder does not exist any more',
+      hint: 'change to a folder that does',
+      cause: error,
+    });
+  }
 }
 
 function loginName(): string {
@@ -95,31 +130,6 @@ export function untilInterrupted(): Promise<void> {
     process.once('SIGINT', () => resolve());
     process.once('SIGTERM', () => resolve());
   });
-}
-
-async function readInput(maxBytes: number): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  const silence = setTimeout(() => {
-    process.stdin.destroy(
-      new UsageError(
-        `Nothing arrived on standard input within ${silentInputSeconds} seconds`,
-        'pipe the value in, or give it in another way that "clef help set" names',
-      ),
-    );
-  }, silentInputSeconds * 1000);
-  try {
-    for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
-      clearTimeout(silence);
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length > maxBytes)
-        throw new UsageError(`Standard input is longer than ${maxBytes} bytes`, 'give less');
-    }
-  } finally {
-    clearTimeout(silence);
-  }
-  return Buffer.concat(chunks);
 }
 
 /** For the agent, which is a process of its own wherever it runs. */

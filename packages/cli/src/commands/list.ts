@@ -17,7 +17,12 @@ export async function run(context: CommandContext, input: CommandInput): Promise
   if (json) return printJson(terminal, cells);
   if (cells.length === 0) terminal.talk('No namespaces yet. Next: clef set database/development DB_URL');
   await terminal.data(
-    columns(cells.map(({ cell: name, keys }) => [name, keys === undefined ? 'missing' : `${keys} keys`])),
+    columns(
+      cells.map(({ cell: name, keys }) => [
+        name,
+        keys === undefined ? 'missing' : `${keys} ${keys === 1 ? 'key' : 'keys'}`,
+      ]),
+    ),
   );
   return 0;
 }

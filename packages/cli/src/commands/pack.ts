@@ -24,7 +24,7 @@ export async function run(
   const { artifact: _, ...summary } = packed;
   if (json && destination !== '-') await terminal.data(`${JSON.stringify(summary)}\n`);
   terminal.talk(
-    `Packed ${packed.keyCount} keys of ${packed.cells.join(', ')} for ${packed.service}/${packed.environment}: revision ${packed.revision}, expires ${packed.expiresAt}`,
+    `Packed ${packed.keyCount} ${packed.keyCount === 1 ? 'key' : 'keys'} of ${packed.cells.join(', ')} for ${packed.service}/${packed.environment}: revision ${packed.revision}, expires ${packed.expiresAt}`,
   );
   return 0;
 }

@@ -11,10 +11,11 @@ export async function run(context: CommandContext, input: CommandInput): Promise
   const cell = requiredArgument(input, 'cell');
   const key = requiredArgument(input, 'key');
   const repository = await openRepository(world, directory);
+  refuseArgument(input.argument('value'), repository, cell);
   const result = await setSecret(repository, {
     cell,
     key,
-    value: () => readValue(context, input, repository),
+    value: () => readValue(context, input),
     createNamespace: input.has('--create'),
     allowedEnvironmentNames: input.list('--allow-env'),
     confirm: confirmation(context, input),
@@ -24,27 +25,26 @@ export async function run(context: CommandContext, input: CommandInput): Promise
   return 0;
 }
 
-async function readValue(
-  context: CommandContext,
-  input: CommandInput,
-  repository: Repository,
-): Promise<Uint8Array> {
-  const { terminal } = context;
-  const given = input.argument('value');
-  if (given === '') {
+/** Before anything is asked: no answer would make the value acceptable. */
+function refuseArgument(value: string | undefined, repository: Repository, cell: string): void {
+  if (value === undefined || value === '-') return;
+  if (value === '') {
     throw new UsageError(
       'The value is empty',
-      'SOPS would keep an empty value unauthenticated in the clear: leave the key out instead',
+      'leave the key out instead: SOPS would keep an empty value unauthenticated in the clear',
     );
   }
+  if (!isProtectedCell(repository, cell)) return;
+  throw new UsageError(
+    `A value for the protected cell "${cell}" must not be an argument: other processes can read it`,
+    'leave the value out and type it, or pipe it in',
+  );
+}
+
+async function readValue(context: CommandContext, input: CommandInput): Promise<Uint8Array> {
+  const { terminal } = context;
+  const given = input.argument('value');
   if (given !== undefined && given !== '-') {
-    const cell = requiredArgument(input, 'cell');
-    if (isProtectedCell(repository, cell)) {
-      throw new UsageError(
-        `A value for the protected cell "${cell}" must not be an argument: other processes can read it`,
-        'leave the value out and type it, or pipe it in',
-      );
-    }
     terminal.talk(
       'warning: a value given as an argument can be read by other processes and stays in the shell history',
     );
