@@ -13,107 +13,118 @@ const shared = sandboxWith({ A: 'value of A', B: 'second' }).then((box) => {
   return box;
 });
 
-type Row = readonly [title: string, args: readonly string[], exitCode: number, stderr?: RegExp];
+type Row = {
+  readonly title: string;
+  readonly args: readonly string[];
+  readonly exitCode: number;
+  readonly stderr: RegExp;
+};
+
+/** What an error looks like: what failed, and what to do. */
+const twoLines = /^clef: [^\n]+\nTry: [^\n]+\n$/;
+const row = (title: string, args: readonly string[], exitCode: number, stderr = twoLines): Row => ({
+  title,
+  args,
+  exitCode,
+  stderr,
+});
 
 const wrongLines: readonly Row[] = [
-  ['A01: no command', [], 2, /^Usage: clef/],
-  [
+  row('A01: no command', [], 2, /^Usage: clef/),
+  row(
     'A01: an unknown command, with the near one',
     ['lst'],
     2,
     /Unknown command "lst"\nTry: did you mean list\?/,
-  ],
-  ['A01: an unknown command of a group', ['recipients', 'ad'], 2, /did you mean add\?/],
-  ['A01: a group alone', ['recipients'], 2, /No command was given/],
-  [
+  ),
+  row('A01: an unknown command of a group', ['recipients', 'ad'], 2, /did you mean add\?/),
+  row('A01: a group alone', ['recipients'], 2, /No command was given/),
+  row(
     'A02: an unknown option, with the near one',
     ['list', '--jsno'],
     2,
     /"--jsno"\nTry: did you mean --json\?/,
-  ],
-  [
+  ),
+  row(
     'A02: an option twice with different values',
     ['export', cell, '--format', 'sh', '--format', 'json'],
     2,
     /"--format" is given twice/,
-  ],
-  ['A03: an option without its value', ['export', cell, '--format'], 2],
-  ['an argument too many', ['get', cell, 'A', 'CANARY'], 2],
-  ['an argument too few', ['get', cell], 2, /Missing required argument "key"/],
-  ['A04: no slash', ['get', 'database', 'A'], 2, /wanted NAMESPACE\/ENVIRONMENT/],
-  ['A05: a path', ['get', '../x/development', 'A'], 3],
-  [
+  ),
+  row('A03: an option without its value', ['export', cell, '--format'], 2),
+  row('an argument too many', ['get', cell, 'A', 'CANARY'], 2),
+  row('an argument too few', ['get', cell], 2, /Missing required argument "key"/),
+  row('A04: no slash', ['get', 'database', 'A'], 2, /wanted NAMESPACE\/ENVIRONMENT/),
+  row('A05: a path', ['get', '../x/development', 'A'], 3),
+  row(
     'A06: control characters are shown escaped',
     ['get', 'a\u001b]52;c;x\u0007/development', 'A'],
     3,
     /^[^\u001b\u0007]*\\x1b[^\u001b\u0007]*$/,
-  ],
-  ['A07: another case', ['get', 'Database/development', 'A'], 4, /Did you mean "database"\?/],
-  ['A08: an empty value', ['set', cell, 'C', ''], 2, /The value is empty/],
-  ['A08: an empty key', ['set', cell, '', 'CANARY'], 2],
-  ['A09: no key name', ['set', cell, 'A-B', 'CANARY'], 3],
-  ['A10: __proto__ that is not there', ['get', cell, '__proto__'], 4],
-  [
+  ),
+  row('A07: another case', ['get', 'Database/development', 'A'], 4, /Did you mean "database"\?/),
+  row('A08: an empty value', ['set', cell, 'C', ''], 2, /The value is empty/),
+  row('A08: an empty key', ['set', cell, '', 'CANARY'], 2),
+  row('A09: no key name', ['set', cell, 'A-B', 'CANARY'], 3),
+  row('A10: __proto__ that is not there', ['get', cell, '__proto__'], 4),
+  row(
     'A12: a value on the command line of a protected cell',
     ['set', 'database/production', 'A', 'CANARY', '--yes'],
     2,
     /must not be an argument/,
-  ],
-  [
+  ),
+  row(
     'A12: the same before anybody is asked',
     ['set', 'database/production', 'A', 'CANARY'],
     2,
     /must not be an argument/,
-  ],
-  ['A17: --dir that is a file', ['list', '--dir', 'clef.yaml'], 3],
-  ['A17: --dir that does not exist', ['list', '--dir', 'nowhere'], 3],
-  ['A17: --dir without a repository', ['list', '--dir', '/'], 3],
-  ['A17: --dir that links to itself', ['list', '--dir', 'loop'], 3],
-  ['A20: an empty name in a list', ['exec', cell, '--only', 'A,,B', '--', 'true'], 125, /empty name/],
-  ['A20: an empty list', ['exec', cell, '--only', '', '--', 'true'], 125],
-  ['A20: a key that is not there', ['exec', cell, '--only', 'A,NOPE', '--', 'true'], 125, /No key "NOPE"/],
-  [
+  ),
+  row('A17: --dir that is a file', ['list', '--dir', 'clef.yaml'], 3),
+  row('A17: --dir that does not exist', ['list', '--dir', 'nowhere'], 3),
+  row('A17: --dir without a repository', ['list', '--dir', '/'], 3),
+  row('A17: --dir that links to itself', ['list', '--dir', 'loop'], 3),
+  row('A20: an empty name in a list', ['exec', cell, '--only', 'A,,B', '--', 'true'], 125, /empty name/),
+  row('A20: an empty list', ['exec', cell, '--only', '', '--', 'true'], 125),
+  row('A20: a key that is not there', ['exec', cell, '--only', 'A,NOPE', '--', 'true'], 125, /No key "NOPE"/),
+  row(
     'A25: an unknown format, with the near one',
     ['export', cell, '--format', 'jsn'],
     2,
     /did you mean "json"\?/,
-  ],
-  ['A26: nobody to confirm', ['delete', 'database/production', 'A'], 4],
-  ['a near miss of a namespace', ['set', 'databse/development', 'A', 'x'], 4, /pass --create/],
-  ['a near miss of a key', ['get', cell, 'AA'], 4],
-  ['a value that looks like an option', ['set', cell, 'C', '-CANARY1'], 2, /not shown here/],
-  ['an option with a value that nobody knows', ['get', cell, 'A', '--token=CANARY'], 2, /not shown here/],
-  [
+  ),
+  row('A26: nobody to confirm', ['delete', 'database/production', 'A'], 4),
+  row('a near miss of a namespace', ['set', 'databse/development', 'A', 'x'], 4, /pass --create/),
+  row('a near miss of a key', ['get', cell, 'AA'], 4),
+  row('a value that looks like an option', ['set', cell, 'C', '-CANARY1'], 2, /not shown here/),
+  row('an option with a value that nobody knows', ['get', cell, 'A', '--token=CANARY'], 2, /not shown here/),
+  row(
     'a private key as recipient',
     ['recipients', 'add', 'bob', `AGE-SECRET-KEY-1${'CANARY'.repeat(9)}`],
     3,
     /private key/,
-  ],
-  ['A22, A23: an unknown service', ['service', 'show', 'AGE-SECRET-KEY-1CANARY'], 4],
-  [
+  ),
+  row('A22, A23: an unknown service', ['service', 'show', 'AGE-SECRET-KEY-1CANARY'], 4),
+  row(
     'A15: a duration that is none',
     ['pack', 'api', 'development', '--expires-in', '10m30'],
     2,
     /not a duration/,
-  ],
-  ['A16: a port that is none', ['kms', 'emulate', '--port', '7779x'], 2, /not a port/],
+  ),
+  row('A16: a port that is none', ['kms', 'emulate', '--port', '7779x'], 2, /not a port/),
 ];
 
 describe('a command line that cannot be run', () => {
-  it.concurrent.each(wrongLines)(
-    '%s',
-    async (_, args, exitCode, stderr = /^clef: [^\n]+\nTry: [^\n]+\n$/) => {
-      const { clef } = await shared;
-      const ran = await clef(args);
-      expect({ exitCode: ran.exitCode, stdout: ran.stdout }).toEqual({ exitCode, stdout: '' });
-      expect(ran.stderr).toMatch(stderr);
-      expect(ran.stderr).not.toMatch(/CANARY|undefined|\[object| at .*:\d+/);
-    },
-  );
+  it.concurrent.each(wrongLines)('$title', async ({ args, exitCode, stderr }) => {
+    const { clef } = await shared;
+    const ran = await clef(args);
+    expect({ exitCode: ran.exitCode, stdout: ran.stdout }).toEqual({ exitCode, stdout: '' });
+    expect(ran.stderr).toMatch(stderr);
+    expect(ran.stderr).not.toMatch(/CANARY|undefined|\[object| at .*:\d+/);
+  });
 
-  it.concurrent.each(wrongLines.filter(([, args]) => args.length > 1))(
-    '%s, with --json',
-    async (_, args, exitCode) => {
+  it.concurrent.each(wrongLines.filter(({ args }) => args.length > 1))(
+    '$title, with --json',
+    async ({ args, exitCode }) => {
       const { clef } = await shared;
       const at = args.indexOf('--');
       const asked = at < 0 ? [...args, '--json'] : [...args.slice(0, at), '--json', ...args.slice(at)];
