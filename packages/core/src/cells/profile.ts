@@ -150,7 +150,7 @@ const bySeverity: readonly { readonly code: ErrorCode; readonly hint: string }[]
     code: 'cell_tampered',
     hint: 'look at who changed the file with "git log -p", and restore the last good version',
   },
-  { code: 'cell_type', hint: 'set the key again with "clef set", which stores text' },
+  { code: 'cell_type', hint: 'store it as text with the program that wrote it' },
   {
     code: 'cell_profile',
     hint: 'keep such files outside the matrix, and bring their values in with "clef set"',
@@ -165,10 +165,15 @@ function profileError(cell: Cell, faults: readonly Fault[]): ClefError {
   return new ClefError({
     code: worst?.code ?? 'cell_profile',
     message: `Cannot use ${place}: ${first?.message ?? 'it is outside the profile of a cell'}${count}`,
-    hint: worst?.hint ?? '',
+    hint: worst?.code === 'cell_type' ? storeAsText(cell, first) : (worst?.hint ?? ''),
     location: { file: cell.path, ...pick(first), ...(first?.key !== undefined && { key: first.key }) },
     faults: faults.slice(0, mostFaults).map((fault) => ({ message: fault.message, ...pick(fault) })),
   });
+}
+
+/** No operation of ours changes a cell that it cannot read, so the way out is the program that led here. */
+function storeAsText(cell: Cell, fault: Fault | undefined): string {
+  return `store it as text: sops set ${cell.path} '["${fault?.key ?? 'KEY'}"]' '"…"'`;
 }
 
 function pick(fault: Partial<Fault> | undefined): { readonly line?: number; readonly column?: number } {

@@ -1,0 +1,145 @@
+// No plaintext on disk (INV-18): every system call that puts bytes into a descriptor or names a file is watched while
+// clef works, and afterwards everything that is on the disk is searched, git's objects too.
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { inflateSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { clefPath, type Sandbox, sandbox, succeed } from '../packages/cli/test/run-clef.ts';
+import { hasPeer, runPeer } from './peers.ts';
+
+const cell = 'database/development';
+const canary = 'CANARY-7f3a9c-plaintext';
+const calls =
+  'openat,open,creat,write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,rename,renameat,renameat2,link,linkat,symlink,symlinkat,mmap,copy_file_range,sendfile,splice,close,dup,dup2,dup3,fcntl,pipe2,socketpair';
+
+type Write = { readonly target: string; readonly line: string };
+
+/** Runs clef under strace; returns what was written and where to, and what clef printed. */
+async function watched(box: Sandbox, args: readonly string[], input?: string) {
+  const log = join(box.home, 'strace.log');
+  const { exitCode, stdout, stderr } = await runPeer(
+    'strace',
+    ['-f', '-y', '-s', '1000000', '-e', `trace=${calls}`, '-o', log, process.execPath, clefPath, ...args],
+    { cwd: box.folder, environment: box.environment, ...(input !== undefined && { input }) },
+  );
+  const lines = readFileSync(log, 'utf8').split('\n');
+  return { exitCode, stdout, stderr, lines, writes: lines.flatMap(writeOf) };
+}
+
+/** `-y` shows what a descriptor is: a path, or pipe:[…], socket:[…], anon_inode:[…]. */
+function writeOf(line: string): readonly Write[] {
+  const match = /^\d+ +(?:write|pwrite64|writev|pwritev2?|sendto|sendmsg)\(\d+<([^>]*)>/.exec(line);
+  return match === null ? [] : [{ target: match[1] ?? '', line }];
+}
+
+const isFile = ({ target }: Write): boolean => target.startsWith('/');
+
+/** The pieces of the canary in any order of bytes that a careless writer would use. */
+const traces = [
+  canary,
+  Buffer.from(canary).toString('base64').slice(0, 20),
+  Buffer.from(canary).toString('hex'),
+];
+const holds = (text: string): boolean => traces.some((trace) => text.includes(trace));
+
+/** Everything on the disk below a folder, with git's objects inflated. */
+function everythingBelow(folder: string): readonly { readonly path: string; readonly text: string }[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).flatMap((name) => {
+    const path = join(folder, name);
+    if (!lstatSync(path).isFile() || name.endsWith('strace.log')) return [];
+    const bytes = readFileSync(path);
+    const isObject = /\.git\/objects\/[0-9a-f]{2}\//.test(path);
+    return [{ path, text: (isObject ? inflateSync(bytes) : bytes).toString('latin1') }];
+  });
+}
+
+describe.runIf(hasPeer('strace'))('INV-18: under strace', () => {
+  it('set from a pipe, get, exec, export and delete: files get ciphertext alone', async () => {
+    const box = sandbox();
+    await succeed(box.shell('git init --quiet .'));
+    await succeed(box.clef(['init']));
+
+    const set = await watched(box, ['set', cell, 'SECRET'], canary);
+    expect(set.exitCode).toBe(0);
+    const toFiles = set.writes.filter(isFile).map(({ line }) => line);
+    // The watch itself works: the ciphertext is seen on its way into the file.
+    expect(toFiles.some((line) => line.includes('SECRET: ENC[AES256_GCM'))).toBe(true);
+    expect(toFiles.filter(holds)).toEqual([]);
+    expect(
+      set.lines.filter(holds).filter((line) => /^\d+ +(?:open|creat|rename|link|symlink)/.test(line)),
+    ).toEqual([]);
+
+    const get = await watched(box, ['get', cell, 'SECRET']);
+    expect(get.stdout).toBe(canary);
+    // … and the canary is recognised where it must be: in the pipe to us.
+    expect(
+      get.writes.filter(({ line }) => holds(line)).map(({ target }) => target.replace(/\d+/, 'N')),
+    ).toEqual([expect.stringMatching(/^(pipe|socket):\[N\]$/)]);
+
+    const exec = await watched(box, [
+      'exec',
+      cell,
+      '--',
+      process.execPath,
+      '-e',
+      'process.exitCode = process.env.SECRET.length',
+    ]);
+    expect(exec.exitCode).toBe(canary.length);
+    expect(
+      exec.writes
+        .filter(isFile)
+        .map(({ line }) => line)
+        .filter(holds),
+    ).toEqual([]);
+
+    for (const format of ['dotenv', 'sh', 'json']) {
+      const exported = await watched(box, ['export', cell, '--format', format]);
+      expect(exported.stdout).toContain(canary);
+      expect(
+        exported.writes
+          .filter(isFile)
+          .map(({ line }) => line)
+          .filter(holds),
+      ).toEqual([]);
+    }
+    await succeed(
+      box.shell(
+        'git add --all && git -c user.name=A -c user.email=a@example.test commit --quiet --message all',
+      ),
+    );
+    expect(
+      everythingBelow(join(box.folder, '..'))
+        .filter(({ text }) => holds(text))
+        .map(({ path }) => path),
+    ).toEqual([]);
+  });
+
+  it('pack: the artifact on its way to the disk is ciphertext', async () => {
+    const box = sandbox();
+    await succeed(box.clef(['init']));
+    await succeed(box.clef(['set', cell, 'SECRET'], { input: canary }));
+    const { stdout } = await succeed(sandbox().clef(['init', '--json']));
+    const { recipient } = JSON.parse(stdout) as { recipient: string };
+    await succeed(
+      box.clef([
+        'service',
+        'create',
+        'api',
+        '--namespaces',
+        'database',
+        '--seal',
+        `development=${recipient}`,
+      ]),
+    );
+    const pack = await watched(box, ['pack', 'api', 'development', '--to', 'api.json']);
+    expect(pack.exitCode).toBe(0);
+    const toFiles = pack.writes.filter(isFile).map(({ line }) => line);
+    expect(toFiles.some((line) => line.includes('application/vnd.clef.artifact'))).toBe(true);
+    expect(toFiles.filter((line) => holds(line) || line.includes('AGE-SECRET-KEY-'))).toEqual([]);
+    expect(
+      everythingBelow(box.folder)
+        .filter(({ text }) => holds(text))
+        .map(({ path }) => path),
+    ).toEqual([]);
+  });
+});
