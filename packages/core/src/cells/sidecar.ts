@@ -45,16 +45,21 @@ export function formatSidecar(sidecar: Sidecar): Uint8Array {
   const names = [...sidecar.keys.keys()].sort();
   const lines = names.map((name) => {
     const change = sidecar.keys.get(name) as KeyChange;
-    return `  ${name}: { changed: ${change.changedAt}, by: ${change.by} }`;
+    return `  ${yamlName(name)}: { changed: ${change.changedAt}, by: ${change.by} }`;
   });
   const pending = [...sidecar.pending].sort();
   const text = [
     'version: 1',
     ...(lines.length === 0 ? ['keys: {}'] : ['keys:', ...lines]),
-    ...(pending.length === 0 ? [] : [`pending: [${pending.join(', ')}]`]),
+    ...(pending.length === 0 ? [] : [`pending: [${pending.map(yamlName).join(', ')}]`]),
     '',
   ].join('\n');
   return new TextEncoder().encode(text);
+}
+
+/** Quoted where some reader of YAML would take the name for a boolean or null. */
+function yamlName(name: string): string {
+  return /^(null|true|false|yes|no|on|off|y|n)$/i.test(name) ? `"${name}"` : name;
 }
 
 /** The sidecar after keys were set or deleted. A set key is no longer pending. */
