@@ -228,6 +228,9 @@ export async function setScene(cloud: CloudName): Promise<Scene> {
   await succeed(clef(repository, writer, ['set', 'database/production', 'DB_URL', '--yes'], productionUrl));
   await succeed(clef(repository, writer, ['set', 'mail/production', 'SMTP_KEY', '--yes'], 'of the sister'));
   await createServices(places, sealed as [string, string]);
+  // Nobody works in this one, so that it can be copied at any moment.
+  const pristine = join(folder, 'pristine');
+  await cp(repository, pristine, { recursive: true });
   const shown = clef(repository, alice, ['service', 'show', 'api-gateway', 'production', '--agent-env']);
   const pinned = variablesOf(await succeed(shown));
   const job = { ...ci, ...(await machine('ci-runner')) };
@@ -260,7 +263,7 @@ export async function setScene(cloud: CloudName): Promise<Scene> {
     },
     copyOfRepository: async () => {
       const copy = join(await newFolder(), 'repository');
-      await cp(repository, copy, { recursive: true });
+      await cp(pristine, copy, { recursive: true });
       return copy;
     },
     startAgent: async (wanted) => {
