@@ -116,21 +116,101 @@ export async function startChild(
   };
 }
 
+/** A child that one talks with: what it writes is read line by line, as it is asked for. */
+export type ChildConversation = {
+  readonly exited: Promise<ChildExit>;
+  /** The next line of its stdout without its end; undefined when there is no more. One question at a time. */
+  readLine(): Promise<string | undefined>;
+  /** Silently does nothing when the child no longer reads: its exit code tells. */
+  write(bytes: Uint8Array): void;
+  /** Closes its stdin. */
+  endInput(): void;
+  kill(signal: NodeJS.Signals): void;
+};
+
+/**
+ * Starts a command to talk with over its stdin and stdout; its stderr is ours. `maxOutputBytes` (default 16 MiB) limits
+ * all that it writes, `timeoutSeconds` (default 300) how long it runs: then it is killed, and `readLine` throws `too_large` or `timeout`.
+ * Throws as {@link runChild} does when it cannot be started.
+ */
+export async function openChild(
+  request: ChildRequest & { readonly maxOutputBytes?: number; readonly timeoutSeconds?: number },
+): Promise<ChildConversation> {
+  const child = await spawnChild(request, 'converse', undefined);
+  const lines = readLines(child, request);
+  return {
+    exited: exitOf(child),
+    readLine: lines.next,
+    write: (bytes) => void (child.stdin?.writable === true && child.stdin.write(bytes)),
+    endInput: () => void child.stdin?.end(),
+    kill: (signal) => void child.kill(signal),
+  };
+}
+
+function readLines(
+  child: ChildProcess,
+  request: ChildRequest & { readonly maxOutputBytes?: number; readonly timeoutSeconds?: number },
+): { next: () => Promise<string | undefined> } {
+  const { maxOutputBytes = 16 * 1024 * 1024, timeoutSeconds = 300 } = request;
+  const lines: string[] = [];
+  let failure: HostError | undefined;
+  let isOver = false;
+  let wake = (): void => undefined;
+  const end = (): void => {
+    isOver = true;
+    wake();
+  };
+  const fail = (code: 'timeout' | 'too_large', reason: string): void => {
+    failure ??= new HostError(code, `${quote(request.command)} ${reason}`, { path: request.command });
+    child.kill('SIGKILL');
+    child.stdout?.destroy();
+    end();
+  };
+  const timer = setTimeout(
+    () => fail('timeout', `took longer than ${timeoutSeconds} s`),
+    timeoutSeconds * 1000,
+  );
+  child.once('close', () => {
+    clearTimeout(timer);
+    end();
+  });
+  let length = 0;
+  child.stdout?.on('data', (chunk: Uint8Array) => {
+    length += chunk.length;
+    if (length > maxOutputBytes) fail('too_large', `wrote more than ${maxOutputBytes} bytes`);
+  });
+  splitLines(child.stdout, (line) => {
+    lines.push(line);
+    wake();
+  });
+  const next = async (): Promise<string | undefined> => {
+    while (lines.length === 0 && !isOver) {
+      await new Promise<void>((settle) => {
+        wake = settle;
+      });
+    }
+    if (failure !== undefined) throw failure;
+    return lines.shift();
+  };
+  return { next };
+}
+
 function spawnChild(
   request: ChildRequest,
-  stdio: 'inherit' | 'capture',
+  stdio: 'inherit' | 'capture' | 'converse',
   input: Uint8Array | undefined,
 ): Promise<ChildProcess> {
   checkStrings(request);
-  const stdin = input !== undefined ? 'pipe' : stdio === 'inherit' ? 'inherit' : 'ignore';
+  const hasInput = input !== undefined || stdio === 'converse';
+  const stdin = hasInput ? 'pipe' : stdio === 'inherit' ? 'inherit' : 'ignore';
   const output = stdio === 'inherit' ? 'inherit' : 'pipe';
   return new Promise((settle, fail) => {
-    const child = spawnOrFail(request, [stdin, output, output]);
+    const child = spawnOrFail(request, [stdin, output, stdio === 'capture' ? 'pipe' : 'inherit']);
     child.once('error', (cause) => fail(spawnError(request, cause)));
     child.once('spawn', () => settle(child));
     // EPIPE: the child may end without reading its input; its exit code tells the rest.
     child.stdin?.on('error', () => child.stdin?.destroy());
-    child.stdin?.end(input);
+    if (stdio !== 'converse') child.stdin?.end(input);
   });
 }
 

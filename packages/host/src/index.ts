@@ -1,9 +1,11 @@
 // The machine's edge: safe files and the only way to start a child process.
 export {
+  type ChildConversation,
   type ChildExit,
   type ChildHandle,
   type ChildRequest,
   type ChildResult,
+  openChild,
   runChild,
   startChild,
 } from './child.ts';

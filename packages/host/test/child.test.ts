@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type HostCode, runChild, startChild } from '../src/index.ts';
+import { type HostCode, openChild, runChild, startChild } from '../src/index.ts';
 import { failureOf, program, temporaryFolder } from './fixtures.ts';
 
 const environment = { PATH: process.env['PATH'] };
@@ -376,5 +376,45 @@ describe('signals', () => {
       runChild({ command: 'nope-nope', args: [], environment, stdio: 'capture', forwardSignals: true }),
     );
     expect(process.listenerCount('SIGTERM')).toBe(before);
+  });
+});
+
+describe('a conversation', () => {
+  const open = (script: string, limits: { maxOutputBytes?: number; timeoutSeconds?: number } = {}) =>
+    openChild({ command: process.execPath, args: ['-e', script], environment: {}, ...limits });
+
+  it('goes back and forth, line by line', async () => {
+    const child = await open(`
+      process.stdin.setEncoding('utf8');
+      process.stdin.on('data', (text) => process.stdout.write('heard ' + text));
+      process.stdin.on('end', () => { process.stdout.write('rest'); process.exitCode = 3; });
+    `);
+    child.write(Buffer.from('one\n'));
+    expect(await child.readLine()).toBe('heard one');
+    child.write(Buffer.from('two\nthree\n'));
+    expect([await child.readLine(), await child.readLine()]).toEqual(['heard two', 'three']);
+    child.endInput();
+    expect([await child.readLine(), await child.readLine()]).toEqual(['rest', undefined]);
+    expect(await child.exited).toEqual({ exitCode: 3 });
+    child.write(Buffer.from('nobody hears this\n'));
+  });
+
+  it.each<[title: string, script: string, limits: object, code: HostCode]>([
+    [
+      'a flood',
+      `setInterval(() => process.stdout.write('x'.repeat(65536)), 1)`,
+      { maxOutputBytes: 100_000 },
+      'too_large',
+    ],
+    ['silence', 'setInterval(() => undefined, 1000)', { timeoutSeconds: 0.3 }, 'timeout'],
+  ])('ends with %s', async (_title, script, limits, code) => {
+    const child = await open(script, limits);
+    expect(await failureOf(child.readLine())).toMatchObject({ code });
+    expect(await child.exited).toMatchObject({ signal: 'SIGKILL' });
+  });
+
+  it('cannot be begun with a command that is not there', async () => {
+    const start = openChild({ command: '/nonexistent/program', args: [], environment: {} });
+    expect(await failureOf(start)).toMatchObject({ code: 'command_not_found' });
   });
 });
