@@ -6,15 +6,32 @@ export {
 } from './age/age-encryption.ts';
 export {
   type AgeIdentity,
+  type AgeKeyOptions,
   type AgeRecipientKind,
   checkAgeRecipient,
   generateAgeIdentity,
   parseAgeIdentities,
   recipientOf,
 } from './age/age-keys.ts';
+export type { AgePlugins, PluginQuestion } from './age/plugin.ts';
+export {
+  parseSshIdentity,
+  type SshIdentity,
+  type SshIdentityOptions,
+} from './age/ssh-keys.ts';
+export {
+  type AwsSettings,
+  type CreationRule,
+  creationRuleFor,
+  parseRecipients,
+  parseSopsConfig,
+  type RecipientField,
+  type SopsConfig,
+} from './creation-rules.ts';
 export { parseDecryptionOrder, recipientName } from './data-key.ts';
 export { chooseRule, defaultRule, type EncryptionRule, type RuleKind } from './encryption-rules.ts';
-export type { Feature, FormatName, Limits } from './formats/format.ts';
+export { formatForPath } from './formats/all.ts';
+export type { Feature, FormatName, Layout, Limits } from './formats/format.ts';
 export type { RecipientGroups, Recipients } from './key-groups.ts';
 export type {
   CloudKeys,
@@ -37,6 +54,7 @@ export {
   formatPlainTree,
   formatSopsFile,
   keyGroupsOf,
+  type MacCheck,
   parsePlainTree,
   parseSopsFile,
   recipientsOf,
@@ -54,6 +72,7 @@ export {
   type Entry,
   entriesOf,
   findEntry,
+  isSameNode,
   type Leaf,
   type LeafType,
   type Mapping,

@@ -110,7 +110,7 @@ describe('recipients', () => {
     ],
     ['D07: a plugin', encodeBech32('age1yubikey', randomBytes(32)), 'unsupported'],
     ['INV-33: a plugin with a path', 'age1../../x1qqqqqqqqqqqq', 'unsupported'],
-    ['an SSH key', 'ssh-ed25519 AAAA alice', 'unsupported'],
+    ['an SSH key that is cut short', 'ssh-ed25519 AAAA alice', 'bad_recipient'],
     ['another prefix', encodeBech32('agf', randomBytes(32)), 'bad_recipient'],
     ['a post-quantum one, cut short', (pq?.recipient ?? '').slice(0, -3), 'bad_recipient'],
     ['nothing', '', 'bad_recipient'],
@@ -184,23 +184,20 @@ describe('age files', () => {
     }
   });
 
-  it.each(manifest.age_cases.filter(({ identities }) => !identities.some((name) => name.startsWith('ssh'))))(
-    '$id ends as with the real age',
-    async (test) => {
-      const bytes = vectorBytes(test.file);
-      const identities = identitiesOf(test.identities);
-      const result = test.armored
-        ? await decryptArmoredAge(Buffer.from(bytes).toString('utf8'), identities)
-        : await decryptAge(bytes, identities);
-      if (test.expect === 'ok') {
-        expect(
-          createHash('sha256')
-            .update(result as Uint8Array)
-            .digest('hex'),
-        ).toBe(test.plaintext_sha256);
-      } else expect(result).toBe(test.error === 'no_match' ? 'no_match' : 'malformed');
-    },
-  );
+  it.each(manifest.age_cases)('$id ends as with the real age', async (test) => {
+    const bytes = vectorBytes(test.file);
+    const identities = identitiesOf(test.identities);
+    const result = test.armored
+      ? await decryptArmoredAge(Buffer.from(bytes).toString('utf8'), identities)
+      : await decryptAge(bytes, identities);
+    if (test.expect === 'ok') {
+      expect(
+        createHash('sha256')
+          .update(result as Uint8Array)
+          .digest('hex'),
+      ).toBe(test.plaintext_sha256);
+    } else expect(result).toBe(test.error === 'no_match' ? 'no_match' : 'malformed');
+  });
 });
 
 describe('a key file with a passphrase', () => {

@@ -1,7 +1,13 @@
 // The published vectors of test/vectors/sops, and the fake key service that wrote its cloud stanzas.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type AgeIdentity, type FormatName, type Keyring, parseAgeIdentities } from '../src/index.ts';
+import {
+  type AgeIdentity,
+  type FormatName,
+  type Keyring,
+  parseAgeIdentities,
+  parseSshIdentity,
+} from '../src/index.ts';
 
 export const vectorsFolder = fileURLToPath(new URL('../../../test/vectors/sops/', import.meta.url));
 
@@ -55,12 +61,13 @@ export function vectorText(path: string): string {
   return readFileSync(vectorsFolder + path, 'utf8');
 }
 
-/** The identities of some names; SSH keys are left out, which this version cannot read. */
+/** The identities of some names. */
 export function identitiesOf(names: readonly string[]): AgeIdentity[] {
   return names.flatMap((name) => {
     const key = manifest.keys[name];
     if (key === undefined) throw new Error(`No key named ${name}`);
-    return key.type.startsWith('ssh') ? [] : parseAgeIdentities(vectorText(key.file));
+    const text = vectorText(key.file);
+    return key.type.startsWith('ssh') ? [parseSshIdentity(text)] : parseAgeIdentities(text);
   });
 }
 

@@ -1,9 +1,10 @@
-// Bytes to age recipients and back. X25519 runs on node:crypto; every other kind goes to the age library, which is
-// loaded only then and whose messages stop here, because they can hold a secret key.
+// Bytes to age recipients and back. X25519 and SSH keys run on node:crypto, plugins as processes; post-quantum keys and
+// passphrases go to the age library, which is loaded only then and whose messages stop here: they can hold a secret key.
 import { SopsError } from '../sops-error.ts';
 import type { RandomBytes } from '../value-cipher.ts';
 import {
   type AgeFile,
+  type AgeStanza,
   decodeArmor,
   decodeUnpadded,
   encodeArmor,
@@ -12,7 +13,15 @@ import {
   sealAgeFile,
   unpadded,
 } from './age-file.ts';
-import { type AgeIdentity, checkAgeRecipient, x25519RecipientBytes } from './age-keys.ts';
+import {
+  type AgeIdentity,
+  type AgeRecipientKind,
+  checkAgeRecipient,
+  x25519RecipientBytes,
+} from './age-keys.ts';
+import { type AgePlugins, unwrapByPlugin, wrapByPlugin } from './plugin.ts';
+import { parseSshPublicKey } from './ssh-keys.ts';
+import { makeSshStanza, openSshStanza } from './ssh-stanzas.ts';
 import { makeX25519Stanza, openX25519Stanza } from './x25519.ts';
 
 const scryptWorkFactor = 18;
@@ -21,37 +30,109 @@ const maxKeyFileBytes = 1024 * 1024;
 /** How an age file did not open: nobody's key, or a file that is not as it was written. */
 export type AgeFailure = 'no_match' | 'malformed';
 
-/** An armored age file for exactly one recipient, as SOPS stores it. Throws as {@link checkAgeRecipient} does. */
+/**
+ * An armored age file for exactly one recipient, as SOPS stores it. Throws as {@link checkAgeRecipient} does, and as
+ * {@link wrapByPlugin} for a recipient of a plugin.
+ */
 export async function encryptToAgeRecipient(
   plaintext: Uint8Array,
   recipient: string,
   randomBytes: RandomBytes,
+  plugins?: AgePlugins,
 ): Promise<string> {
-  return checkAgeRecipient(recipient) === 'x25519'
-    ? encodeArmor(sealToX25519(plaintext, recipient, randomBytes))
-    : await encryptByLibrary(plaintext, recipient);
+  const kind = checkAgeRecipient(recipient, { allowPlugins: plugins !== undefined });
+  if (kind === 'hybrid') return encryptByLibrary(plaintext, recipient);
+  const fileKey = randomBytes(16);
+  const stanzas = await stanzasFor(kind, recipient, { fileKey, randomBytes, plugins });
+  return encodeArmor(sealAgeFile(stanzas, plaintext, { fileKey, nonce: randomBytes(16) }));
+}
+
+async function stanzasFor(
+  kind: Exclude<AgeRecipientKind, 'hybrid'>,
+  recipient: string,
+  {
+    fileKey,
+    randomBytes,
+    plugins,
+  }: { fileKey: Uint8Array; randomBytes: RandomBytes; plugins: AgePlugins | undefined },
+): Promise<readonly AgeStanza[]> {
+  if (kind === 'plugin') return wrapByPlugin(plugins, recipient, fileKey);
+  if (kind !== 'x25519') return [await makeSshStanza(parseSshPublicKey(recipient), fileKey, randomBytes)];
+  const stanza = makeX25519Stanza(x25519RecipientBytes(recipient), fileKey, randomBytes(32));
+  if (stanza === undefined) throw new SopsError('bad_recipient', 'The age recipient is a point of low order');
+  return [{ args: ['X25519', unpadded(stanza.share)], body: stanza.body }];
 }
 
 /** The plaintext of an armored age file, or why none of the identities opens it. */
 export async function decryptArmoredAge(
   armored: string,
   identities: readonly AgeIdentity[],
+  plugins?: AgePlugins,
 ): Promise<Uint8Array | AgeFailure> {
   const bytes = decodeArmor(armored);
-  return bytes === undefined ? 'malformed' : await decryptAge(bytes, identities);
+  return bytes === undefined ? 'malformed' : await decryptAge(bytes, identities, plugins);
 }
 
-/** The plaintext of a binary age file, or why none of the identities opens it. */
+/**
+ * The plaintext of a binary age file, or why none of the identities opens it. Keys that ask nobody are tried first.
+ *
+ * Throws SopsError 'bad_identity' for a wrong passphrase of an SSH key, and as {@link unwrapByPlugin}.
+ */
 export async function decryptAge(
   bytes: Uint8Array,
   identities: readonly AgeIdentity[],
+  plugins?: AgePlugins,
 ): Promise<Uint8Array | AgeFailure> {
   const file = parseAgeFile(bytes);
   if (file === undefined) return 'malformed';
   const opened = openWithX25519(file, identities);
-  if (opened !== 'no_match' || !file.stanzas.some(({ args }) => args[0] === 'mlkem768x25519')) return opened;
+  if (opened !== 'no_match') return opened;
+  const byLibrary = await openWithHybrid(file, bytes, identities);
+  if (byLibrary !== 'no_match') return byLibrary;
+  const bySsh = await openWithSsh(file, identities);
+  return bySsh === 'no_match' ? openWithPlugins(file, identities, plugins) : bySsh;
+}
+
+async function openWithHybrid(
+  file: AgeFile,
+  bytes: Uint8Array,
+  identities: readonly AgeIdentity[],
+): Promise<Uint8Array | AgeFailure> {
   const hybrid = identities.flatMap((identity) => (identity.kind === 'hybrid' ? [identity.reveal()] : []));
-  return hybrid.length === 0 ? 'no_match' : await decryptByLibrary(bytes, hybrid);
+  const isFor = file.stanzas.some(({ args }) => args[0] === 'mlkem768x25519');
+  return isFor && hybrid.length > 0 ? decryptByLibrary(bytes, hybrid) : 'no_match';
+}
+
+async function openWithSsh(
+  file: AgeFile,
+  identities: readonly AgeIdentity[],
+): Promise<Uint8Array | AgeFailure> {
+  for (const identity of identities) {
+    if (identity.kind !== 'ssh') continue;
+    for (const stanza of file.stanzas) {
+      const fileKey = await openSshStanza(stanza, identity);
+      if (fileKey !== 'no_match') return openWithFileKey(file, fileKey);
+    }
+  }
+  return 'no_match';
+}
+
+async function openWithPlugins(
+  file: AgeFile,
+  identities: readonly AgeIdentity[],
+  plugins: AgePlugins | undefined,
+): Promise<Uint8Array | AgeFailure> {
+  for (const identity of identities) {
+    if (identity.kind !== 'plugin') continue;
+    const fileKey = await unwrapByPlugin(plugins, identity, file.stanzas);
+    if (fileKey !== undefined) return openWithFileKey(file, fileKey);
+  }
+  return 'no_match';
+}
+
+function openWithFileKey(file: AgeFile, fileKey: Uint8Array | 'malformed'): Uint8Array | 'malformed' {
+  const plaintext = fileKey === 'malformed' ? 'payload' : openAgeFile(file, fileKey);
+  return typeof plaintext === 'string' ? 'malformed' : plaintext;
 }
 
 /** {@link decryptAge} for X25519 identities alone; never loads the library. */
@@ -64,8 +145,7 @@ export function openWithX25519(file: AgeFile, identities: readonly AgeIdentity[]
       const fileKey = openX25519Stanza(identity.privateKey, identity.publicBytes, stanza);
       if (fileKey === 'low_order') return 'malformed';
       if (fileKey === undefined) continue;
-      const plaintext = openAgeFile(file, fileKey);
-      return typeof plaintext === 'string' ? 'malformed' : plaintext;
+      return openWithFileKey(file, fileKey);
     }
   }
   return 'no_match';
@@ -117,14 +197,6 @@ export async function encryptWithPassphrase(
   encrypter.setPassphrase(passphrase);
   encrypter.setScryptWorkFactor(workFactor);
   return encodeArmor(await encrypter.encrypt(text));
-}
-
-function sealToX25519(plaintext: Uint8Array, recipient: string, randomBytes: RandomBytes): Uint8Array {
-  const fileKey = randomBytes(16);
-  const stanza = makeX25519Stanza(x25519RecipientBytes(recipient), fileKey, randomBytes(32));
-  if (stanza === undefined) throw new SopsError('bad_recipient', 'The age recipient is a point of low order');
-  const stanzas = [{ args: ['X25519', unpadded(stanza.share)], body: stanza.body }];
-  return sealAgeFile(stanzas, plaintext, { fileKey, nonce: randomBytes(16) });
 }
 
 type X25519Stanza = { readonly share: Uint8Array; readonly body: Uint8Array };

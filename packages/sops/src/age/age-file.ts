@@ -68,7 +68,7 @@ export function sealAgeFile(
   plaintext: Uint8Array,
   { fileKey, nonce }: { fileKey: Uint8Array; nonce: Uint8Array },
 ): Uint8Array {
-  const lines = stanzas.flatMap(({ args, body }) => [`-> ${args.join(' ')}`, ...wrapBody(body)]);
+  const lines = stanzas.flatMap(stanzaLines);
   const header = Buffer.from(`${[versionLine, ...lines].join('\n')}\n---`, 'latin1');
   const mac = unpadded(headerMac(fileKey, header));
   const chunks = sealChunks(derive(fileKey, nonce, 'payload'), plaintext);
@@ -107,6 +107,31 @@ function headerLines(file: Uint8Array): Lines {
     return /^[\x20-\x7e]*$/.test(line) ? line : undefined;
   };
   return { next, offset: () => offset };
+}
+
+/** One stanza as a plugin writes it, from its first line on; undefined when it is malformed. Its body may be of any length. */
+export async function parseStanzaLines(
+  line: string,
+  next: () => Promise<string | undefined>,
+): Promise<AgeStanza | undefined> {
+  const lines: string[] = [];
+  for (let isLast = false; !isLast; ) {
+    const text = await next();
+    if (text === undefined || text.length > columns) return undefined;
+    lines.push(text);
+    isLast = text.length < columns;
+  }
+  const isPrintable = [line, ...lines].every((text) => /^[\x20-\x7e]*$/.test(text));
+  return isPrintable ? parseStanza(line, () => lines.shift()) : undefined;
+}
+
+/** One stanza by itself, as it is written to a plugin. */
+export function formatAgeStanza(stanza: AgeStanza): Uint8Array {
+  return Buffer.from(`${stanzaLines(stanza).join('\n')}\n`, 'latin1');
+}
+
+function stanzaLines({ args, body }: AgeStanza): string[] {
+  return [`-> ${args.join(' ')}`, ...wrapBody(body)];
 }
 
 function parseStanza(line: string, next: () => string | undefined): AgeStanza | undefined {

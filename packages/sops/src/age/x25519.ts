@@ -82,7 +82,8 @@ export function openChaCha20Poly1305(
   return plaintext;
 }
 
-function sharedSecret(privateKey: KeyObject, point: Uint8Array): Uint8Array | undefined {
+/** The X25519 secret that a key has with a point, or undefined when it is the same for everybody. */
+export function sharedSecret(privateKey: KeyObject, point: Uint8Array): Uint8Array | undefined {
   const publicKey = createPublicKey({
     key: Buffer.concat([spkiPrefix, point]),
     format: 'der',

@@ -1,5 +1,6 @@
 // age stanzas: `enc` is an armored age file for one recipient whose plaintext is the data key.
 import { decryptArmoredAge, encryptToAgeRecipient } from '../age/age-encryption.ts';
+import { SopsError } from '../sops-error.ts';
 import { mappingOf, stringLeaf } from '../tree.ts';
 import { textField } from './fields.ts';
 import type { MasterKeyType, Recipient } from './master-key.ts';
@@ -14,8 +15,8 @@ export const ageKey: MasterKeyType<Extract<Recipient, { type: 'age' }>> = {
     const recipient = textField(fields, 'recipient');
     return recipient === undefined ? undefined : { type: 'age', recipient };
   },
-  async wrap({ recipient }, secret, { randomBytes }) {
-    const enc = await encryptToAgeRecipient(secret, recipient, randomBytes);
+  async wrap({ recipient }, secret, { randomBytes, keyring }) {
+    const enc = await encryptToAgeRecipient(secret, recipient, randomBytes, keyring.agePlugins);
     return mappingOf([
       ['recipient', stringLeaf(recipient)],
       ['enc', stringLeaf(enc)],
@@ -24,7 +25,13 @@ export const ageKey: MasterKeyType<Extract<Recipient, { type: 'age' }>> = {
   async unwrap({ enc }, keyring) {
     if (enc.length > maxEncCharacters) return { reason: 'malformed' };
     const identities = (await keyring.ageIdentities?.()) ?? [];
-    const result = await decryptArmoredAge(enc, identities);
-    return typeof result === 'string' ? { reason: result } : result;
+    try {
+      const result = await decryptArmoredAge(enc, identities, keyring.agePlugins);
+      return typeof result === 'string' ? { reason: result } : result;
+    } catch (cause) {
+      // A plugin that failed: another key may open the file all the same.
+      if (cause instanceof SopsError && cause.code === 'key_service') return { reason: 'service', cause };
+      throw cause;
+    }
   },
 };

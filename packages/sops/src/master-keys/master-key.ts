@@ -1,6 +1,7 @@
 // What a kind of master key must be able to do: name itself in a stanza, wrap the data key, open it again.
 // A new kind is one file that fills MasterKeyType and one row in all.ts.
 import type { AgeIdentity } from '../age/age-keys.ts';
+import type { AgePlugins } from '../age/plugin.ts';
 import type { Mapping } from '../tree.ts';
 import type { RandomBytes } from '../value-cipher.ts';
 
@@ -70,6 +71,8 @@ export type GpgProgram = {
 /** Where private keys come from. Each source is asked at most once, and only when a stanza needs it. */
 export type Keyring = {
   readonly ageIdentities?: () => Promise<readonly AgeIdentity[]>;
+  /** Programs for age keys of plugins; none runs without being named here. */
+  readonly agePlugins?: AgePlugins;
   readonly kms?: CloudKeys;
   /** For PGP keys; without it their stanzas are passed over. */
   readonly gpg?: GpgProgram;
