@@ -37,7 +37,7 @@ const coreFloors: readonly (readonly string[])[] = [
   ['transaction', 'git', 'keys'],
   ['cells', 'trust'],
   ['checks'],
-  ['secrets', 'matrix', 'people', 'delivery'],
+  ['secrets', 'matrix', 'people', 'delivery', 'sops-files'],
 ];
 
 /** Third-party modules that each package may import, and why. */
