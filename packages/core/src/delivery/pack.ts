@@ -26,6 +26,7 @@ import type { World } from '../world.ts';
 
 const defaultExpirySeconds = 30 * 24 * 3600;
 const maxArtifactBytes = 1024 * 1024;
+const furthestAheadMilliseconds = 24 * 3600 * 1000;
 
 export type PackRequest = {
   readonly service: string;
@@ -215,19 +216,21 @@ async function readPrevious(repository: Repository, request: PackRequest): Promi
       hint: 'name another file, or move this one away',
       cause,
     });
+  let reason = 'it holds the artifact of another repository, service identity or environment';
   try {
     const { header } = inspectArtifact(bytes);
     const isOurs =
       header.repository === repository.manifest.repository &&
       header.identity === request.service &&
       header.environment === request.environment;
-    if (isOurs) {
-      return { revision: header.revision, bytes };
-    }
+    // Nobody has verified it: a revision from the future would lead ours past what any agent accepts (INV-49).
+    if (header.revision > repository.world.now() + furthestAheadMilliseconds)
+      reason = 'it holds an artifact whose revision is more than a day ahead';
+    else if (isOurs) return { revision: header.revision, bytes };
   } catch (error) {
     throw foreign('there is a file that is no artifact', error);
   }
-  throw foreign('it holds the artifact of another repository, service identity or environment');
+  throw foreign(reason);
 }
 
 async function readDestination(path: string, shown: string): Promise<Uint8Array | undefined> {
