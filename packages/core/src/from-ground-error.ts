@@ -146,5 +146,5 @@ export function fromGroundError(
 
 /** The start of a message in the middle of ours; names such as AWS keep their capitals. */
 export function uncapitalised(message: string): string {
-  return /^[A-Z][a-z]/.test(message) ? message.charAt(0).toLowerCase() + message.slice(1) : message;
+  return /^[A-Z][a-z ]/.test(message) ? message.charAt(0).toLowerCase() + message.slice(1) : message;
 }
