@@ -89,6 +89,16 @@ export function decimalDigits(value: number): { sign: string; digits: string; po
   return { sign, digits: mantissa.replace('.', ''), point: Number(exponent) + 1 };
 }
 
+/** The canonical text of a float as Go's shortest %g prints it: with an exponent below 1e-4 and from 1e6 on. */
+export function shortestFloat(canonical: string): string {
+  if (!/^-?[0-9.]+$/.test(canonical)) return canonical;
+  const { sign, digits, point } = decimalDigits(Number(canonical));
+  const exponent = point - 1;
+  if (exponent >= -4 && exponent < 6) return canonical;
+  const mantissa = digits.length === 1 ? digits : `${digits[0]}.${digits.slice(1)}`;
+  return `${sign}${mantissa}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
+}
+
 const timePattern =
   /^([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})$/;
 

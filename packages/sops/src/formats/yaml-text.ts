@@ -1,7 +1,7 @@
 // Bytes to the text that the YAML parser is given: limits, encoding, files that are something else, one repair.
 import { decodeUtf8, StrictError } from '@clef/strict';
 import { SopsError } from '../sops-error.ts';
-import type { Limits } from './format.ts';
+import { checkSize, type Limits } from './format.ts';
 
 /**
  * The text of a file without its byte order mark.
@@ -15,9 +15,7 @@ export function decodeYamlText(bytes: Uint8Array, limits: Limits): string {
 }
 
 function decodeBytes(bytes: Uint8Array, limits: Limits): string {
-  if (bytes.length > limits.maxBytes) {
-    throw new SopsError('limit', `The file has ${bytes.length} bytes; at most ${limits.maxBytes} are read`);
-  }
+  checkSize(bytes, limits);
   if (bytes.length > 0 && bytes.every((byte) => byte === 0)) {
     throw new SopsError(
       'parse_error',

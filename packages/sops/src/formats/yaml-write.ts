@@ -1,7 +1,7 @@
 // The tree as YAML text in the style of the real tool: block style, its indentation, its choice of quotes.
 // Whatever is written here reads back as the same tree, by go-yaml as by us.
 import { encodeBase64 } from '@clef/strict';
-import { decimalDigits } from '../leaf-values.ts';
+import { shortestFloat } from '../leaf-values.ts';
 import type { Comment, Entry, Leaf, Mapping, Sequence, TreeNode } from '../tree.ts';
 import { resolvesToString } from './yaml-scalars.ts';
 
@@ -204,14 +204,7 @@ function escapeCodePoint(code: number): string {
   return code <= 0xffff ? `\\u${hex.padStart(4, '0')}` : `\\U${hex.padStart(8, '0')}`;
 }
 
-// Go's shortest %g: an exponent below 1e-4 and from 1e6 on.
 function floatText(canonical: string): string {
-  if (canonical === 'NaN') return '.nan';
-  if (canonical === '+Inf') return '.inf';
-  if (canonical === '-Inf') return '-.inf';
-  const { sign, digits, point } = decimalDigits(Number(canonical));
-  const exponent = point - 1;
-  if (exponent >= -4 && exponent < 6) return canonical;
-  const mantissa = digits.length === 1 ? digits : `${digits[0]}.${digits.slice(1)}`;
-  return `${sign}${mantissa}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
+  const special: Readonly<Record<string, string>> = { NaN: '.nan', '+Inf': '.inf', '-Inf': '-.inf' };
+  return special[canonical] ?? shortestFloat(canonical);
 }

@@ -1,12 +1,12 @@
 // YAML as SOPS reads and writes it: several documents, the sops block repeated as the last entry of each.
 import { SopsError } from '../sops-error.ts';
-import { type Entry, findEntry, isSameTree, type Mapping, type Tree, withoutComments } from '../tree.ts';
-import { defaultLimits, type Format, type Limits, type ParsedText } from './format.ts';
+import { type Entry, isSameTree, type Mapping, type Tree, withoutComments } from '../tree.ts';
+import { defaultLimits, type Format, type Layout, type Limits, type ParsedText } from './format.ts';
+import { blockOf, isBlock, refuseBlock, withBlocks, withoutBlock } from './sops-block.ts';
 import { readYaml, type YamlText } from './yaml-read.ts';
 import { applySplices, planSplices, type Splice } from './yaml-splice.ts';
 import { writeDocument } from './yaml-write.ts';
 
-const blockName = 'sops';
 const defaultStep = 4;
 const encoder = new TextEncoder();
 
@@ -16,10 +16,11 @@ export type ParsedYaml = ParsedText & { readonly source: YamlText };
 export const yamlFormat: Format<ParsedYaml> = {
   name: 'yaml',
   typedMetadata: true,
+  hasRules: true,
   parse: parseYaml,
   parsePlain: parsePlainYaml,
-  format: (tree, metadata) => encoder.encode(writeTree(withBlocks(tree, metadata), defaultStep)),
-  formatPlain: (tree) => encoder.encode(writeTree(tree, defaultStep)),
+  format: (tree, metadata, layout) => encoder.encode(writeTree(withBlocks(tree, metadata), stepOf(layout))),
+  formatPlain: (tree, layout) => encoder.encode(writeTree(tree, stepOf(layout))),
   rewrite(parsed, tree, metadata) {
     const step = indentationStep(parsed.metadata);
     const wanted = withBlocks(tree, metadata);
@@ -30,7 +31,7 @@ export const yamlFormat: Format<ParsedYaml> = {
 function parseYaml(bytes: Uint8Array, limits: Limits): ParsedYaml {
   const source = readYaml(bytes, limits);
   const roots = source.roots.map((root): Mapping => root ?? { kind: 'mapping', items: [] });
-  const block = roots[0] === undefined ? undefined : metadataOf(roots[0]);
+  const block = roots[0] === undefined ? undefined : blockOf(roots[0]);
   const tree = { documents: roots.map(withoutBlock) };
   return { tree, metadata: block, features: source.features, bytes, source };
 }
@@ -40,42 +41,18 @@ function parsePlainYaml(bytes: Uint8Array, limits: Limits): Tree {
   const { roots } = readYaml(bytes, limits);
   const documents = roots.filter((root) => root !== undefined);
   if (documents.length === 0) throw new SopsError('parse_error', 'The file holds no document');
-  for (const document of documents) {
-    const taken = findEntry(document, blockName);
-    if (taken !== undefined) {
-      const details = taken.at === undefined ? {} : { position: taken.at };
-      throw new SopsError(
-        'already_encrypted',
-        'The file has a key "sops" at top level, as encrypted files do',
-        details,
-      );
-    }
-  }
+  for (const document of documents) refuseBlock(document);
   return { documents };
-}
-
-// `sops: null` is the same as no block at all.
-function metadataOf(root: Mapping): Mapping | undefined {
-  const value = findEntry(root, blockName)?.value;
-  if (value === undefined || (value.kind === 'leaf' && value.type === 'null')) return undefined;
-  if (value.kind === 'mapping') return value;
-  const details = value.at === undefined ? {} : { position: value.at };
-  throw new SopsError('bad_metadata', 'The sops block is not a mapping', details);
-}
-
-function withoutBlock(root: Mapping): Mapping {
-  return { ...root, items: root.items.filter((item) => item.kind === 'comment' || item.key !== blockName) };
-}
-
-function withBlocks(tree: Tree, metadata: Mapping): Tree {
-  const block: Entry = { kind: 'entry', key: blockName, value: metadata };
-  return {
-    documents: tree.documents.map((document) => ({ ...document, items: [...document.items, block] })),
-  };
 }
 
 function writeTree(tree: Tree, step: number): string {
   return tree.documents.map((document) => writeDocument(document, step)).join('---\n');
+}
+
+// What go-yaml makes of the number: none is 4, what it cannot do is 2.
+function stepOf({ indent = defaultStep }: Layout = {}): number {
+  if (indent === 0) return defaultStep;
+  return indent >= 2 && indent <= 9 ? indent : 2;
 }
 
 // SOPS indents the whole file as it indents its own block.
@@ -105,7 +82,7 @@ function splice(source: YamlText, wanted: Tree, step: number): Uint8Array | unde
 
 // The block may stand anywhere in the file; it is compared where it is.
 function inPlaceOf(before: Mapping, after: Mapping): Mapping {
-  const at = before.items.findIndex((item) => item.kind === 'entry' && item.key === blockName);
+  const at = before.items.findIndex(isBlock);
   if (at === -1 || at === before.items.length - 1) return after;
   const block = after.items.at(-1) as Entry;
   const rest = after.items.slice(0, -1);
@@ -164,6 +141,5 @@ function saysTheSame(
 }
 
 function blockLast(root: Mapping): Mapping {
-  const isBlock = (item: Mapping['items'][number]) => item.kind === 'entry' && item.key === blockName;
   return { ...root, items: [...root.items.filter((item) => !isBlock(item)), ...root.items.filter(isBlock)] };
 }
