@@ -9,6 +9,7 @@ import {
   type Feature,
   type Format,
   type FormatName,
+  type Layout,
   type Limits,
   type ParsedText,
 } from './formats/format.ts';
@@ -73,9 +74,14 @@ export function parsePlainTree(bytes: Uint8Array, format: FormatName, limits: Pa
   return formatNamed(format).parsePlain(bytes, { ...defaultLimits, ...limits });
 }
 
-/** A decrypted tree as text. The result holds secrets. */
-export function formatPlainTree(tree: Tree, format: FormatName): Uint8Array {
-  return formatNamed(format).formatPlain(tree);
+/**
+ * A decrypted tree as text, of any format, whatever the file was. The result holds secrets.
+ *
+ * Throws SopsError 'unsupported' for what the format has no place for: documents beyond the first outside YAML, nesting
+ * in dotenv and INI, null there, infinities in JSON, a tree without a string `data` as binary.
+ */
+export function formatPlainTree(tree: Tree, format: FormatName, layout: Layout = {}): Uint8Array {
+  return formatNamed(format).formatPlain(tree, layout);
 }
 
 /**
@@ -109,7 +115,7 @@ export function decryptTree(file: SopsFile, dataKey: DataKey, { ignoreMac = fals
 }
 
 /**
- * Encrypts a plaintext tree into a new file with a fresh data key.
+ * Encrypts a plaintext tree into a new file with a fresh data key. A binary file has no rule, whichever is given.
  *
  * Throws SopsError 'no_recipients', 'bad_shamir', 'bad_recipient', 'unsupported', 'already_encrypted', 'key_service'.
  */
@@ -121,16 +127,19 @@ export async function encryptTree(
     readonly keyring?: Keyring;
     readonly rule?: EncryptionRule;
     readonly macOnlyEncrypted?: boolean;
+    readonly layout?: Layout;
   },
 ): Promise<SopsFile> {
-  const { recipients, keyring = {}, rule = defaultRule, macOnlyEncrypted = false } = options;
+  const { recipients, keyring = {}, layout = {} } = options;
   const format = formatNamed(options.format);
+  const { rule = defaultRule, macOnlyEncrypted = false } = format.hasRules ? options : {};
   await prepareRule(rule);
   const dataKey = createDataKey(options.randomBytes);
   const stanzas = await wrapDataKey(dataKey, recipients, { ...options, keyring });
-  const block = newMetadataBlock(stanzas, { rule, macOnlyEncrypted });
+  const written = format.hasRules ? rule : undefined;
+  const block = newMetadataBlock(stanzas, { rule: written, macOnlyEncrypted });
   const sealed = seal(tree, dataKey, { block, rule, macOnlyEncrypted, kept: new Map() }, options);
-  return fileFrom(format, format.format(sealed.tree, sealed.block));
+  return fileFrom(format, format.format(sealed.tree, sealed.block, layout));
 }
 
 /**
