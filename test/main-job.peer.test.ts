@@ -21,7 +21,7 @@ import {
   type Ran,
   run,
   type Scene,
-  setScene,
+  setScenes,
   succeed,
 } from './scene.ts';
 
@@ -30,7 +30,7 @@ const sops = findPeer('sops') ?? 'sops';
 let aws: Scene;
 let gcp: Scene;
 beforeAll(async () => {
-  [aws, gcp] = await Promise.all([setScene('aws'), setScene('gcp')]);
+  ({ aws, gcp } = await setScenes());
 });
 afterAll(() => Promise.all([aws, gcp].map((scene) => scene?.close())));
 

@@ -22,7 +22,7 @@ import type { InstanceKind } from '@clef/emulator';
 import { openKms, parseKeyReference } from '@clef/kms';
 import { formatTimestamp } from '@clef/strict';
 import { build } from 'esbuild';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   type Agent,
   administrator,
@@ -39,8 +39,11 @@ import {
   type Ran,
   run,
   type Scene,
-  setScene,
+  setScenes,
 } from './scene.ts';
+
+// Most of the time of most of the tests is an agent's, waiting to look at its source again.
+vi.setConfig({ maxConcurrency: 6, testTimeout: 60_000 });
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const DB_URL = productionUrl;
@@ -48,7 +51,7 @@ const DB_URL = productionUrl;
 let aws: Scene;
 let gcp: Scene;
 beforeAll(async () => {
-  [aws, gcp] = await Promise.all([setScene('aws'), setScene('gcp')]);
+  ({ aws, gcp } = await setScenes());
 });
 afterAll(() => Promise.all([aws, gcp].map((scene) => scene?.close())));
 
@@ -553,7 +556,7 @@ describe.concurrent('an artifact that is whole, but not the one to serve', () =>
         `meets-${resigned.findIndex(([title]) => title === what)}`,
       );
       const agent = await startOn(aws, role, { artifact });
-      await agent.child.waitForLine(/"event":"refused"/, 30);
+      await eventually(agent.refusals, (refusals) => refusals.length > 0);
       expect(agent.refusals()).toEqual([reason]);
       expect((await agent.ask('/v1/secrets')).status).toBe(503);
       const outcomes = aws.callsOf(role, 'aws.Decrypt').map((call) => call.outcome);

