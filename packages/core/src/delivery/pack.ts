@@ -53,7 +53,8 @@ export type Packed = {
  * Packs one service identity for one environment.
  * @throws {ClefError} `unknown_service`, `missing_cell`, `pending_key`, `key_conflict`, `recipients_differ`,
  * `dirty_tree`, `signing_key`, `kms_denied`, `kms_unavailable`, `kms_mismatch`, `already_exists` where the destination
- * is something else than an artifact of this identity, `limit`, and what opening a cell can give.
+ * is something else than an artifact of this identity, `changed_meanwhile` and `lock_held` where others write there too,
+ * `limit`, and what opening a cell can give.
  */
 export async function packService(repository: Repository, request: PackRequest): Promise<Packed> {
   const { manifest, world, root } = repository;
