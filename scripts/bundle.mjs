@@ -1,28 +1,15 @@
 // Bundles the `clef` and `clef-agent` commands into one file each. What only some commands need goes into files of its own
 // beside it, so that a command pays only for what it uses.
 import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Modules with a file of their own, loaded by `import()` on first use: parsing them would cost every other command. */
-const lazyModules = {
-  '@aws-sdk/client-kms': 'aws-kms',
-  'google-auth-library': 'google-auth',
-  'age-encryption': 'age',
-  '@clack/prompts': 'prompts',
-  re2js: 're2',
-  '@clef/agent': 'agent',
-  '@clef/emulator': 'emulator',
-};
-
-/** What each command can come to need. */
-const lazyModulesOf = {
-  cli: Object.keys(lazyModules),
-  agent: ['@aws-sdk/client-kms', 'google-auth-library', 'age-encryption'],
-};
+/** Packages of ours that get a file of their own although they are imported like any other: few commands need them. */
+const rarelyNeeded = ['@clef/agent', '@clef/emulator'];
 
 const common = {
   absWorkingDir: root,
@@ -42,41 +29,48 @@ const common = {
   logLevel: 'warning',
 };
 
-/** Leaves the lazy modules out of a bundle; `folder` leads from it to their files. */
-function leaveOut(folder) {
+/**
+ * Leaves out of a bundle whatever is loaded by `import()` from another package, and adds it to `lazy`: parsing it would
+ * cost every command that does not use it. `folder` leads from the bundle to the files of what was left out.
+ */
+function leaveOut(folder, lazy) {
   return {
     name: 'lazy-modules',
     setup(builder) {
-      builder.onResolve({ filter: /^[^.]/ }, ({ path, kind }) =>
-        path in lazyModules && kind !== 'entry-point'
-          ? { path: `${folder}/${lazyModules[path]}.cjs`, external: true }
-          : undefined,
-      );
+      builder.onResolve({ filter: /^[^.]/ }, ({ path, kind, resolveDir, importer }) => {
+        const isLazy = kind === 'dynamic-import' || rarelyNeeded.includes(path);
+        const isEntry = resolveDir === '' || importer === '<stdin>';
+        if (!isLazy || isEntry || isBuiltin(path) || common.external.includes(path)) return undefined;
+        const name = path.replace(/^@/, '').replace(/\.js$/, '').replaceAll('/', '-');
+        lazy.set(path, { name, resolveDir });
+        return { path: `${folder}/${name}.cjs`, external: true };
+      });
     },
   };
 }
 
-/** Bundles `contents` or `entry` and returns the files of the bundle, by their path below `dist/`. */
-async function outputsOf(packageFolder, options) {
-  const dist = join(root, 'packages', packageFolder, 'dist');
-  const { outputFiles } = await build({ ...common, ...options, outdir: dist, write: false });
-  return outputFiles.map(({ path, contents }) => ({ path, contents }));
-}
-
-function bundleCommand(packageFolder, name) {
-  const entryPoints = { [name]: `packages/${packageFolder}/src/main.ts` };
-  return outputsOf(packageFolder, { entryPoints, plugins: [leaveOut('./lazy')] });
-}
-
-function bundleLazyModules(packageFolder) {
-  return Promise.all(
-    lazyModulesOf[packageFolder].map((module) =>
-      outputsOf(packageFolder, {
-        entryPoints: { [`lazy/${lazyModules[module]}`]: module },
-        plugins: [leaveOut('.')],
-      }),
-    ),
-  );
+/** Bundles a command and everything it loads lazily; returns the files. */
+async function outputsOf(packageFolder, command) {
+  const outdir = join(root, 'packages', packageFolder, 'dist');
+  const lazy = new Map();
+  const files = [];
+  const add = async (options, folder) => {
+    const { outputFiles } = await build({
+      ...common,
+      ...options,
+      outdir,
+      write: false,
+      plugins: [leaveOut(folder, lazy)],
+    });
+    files.push(...outputFiles);
+  };
+  await add({ entryPoints: { [command]: `packages/${packageFolder}/src/main.ts` } }, './lazy');
+  // The map grows while its modules are bundled: what they load lazily follows.
+  for (const [module, { name, resolveDir }] of lazy) {
+    const stdin = { contents: `module.exports = require('${module}');`, resolveDir, loader: 'js' };
+    await add({ stdin, entryNames: `lazy/${name}` }, '.');
+  }
+  return files;
 }
 
 /** Puts a file in place in one step: a `clef` that is being started meanwhile sees the old one or the new one. */
@@ -89,13 +83,8 @@ async function replace({ path, contents }) {
 
 /** Bundles both commands into `packages/{cli,agent}/dist`. */
 export async function bundle() {
-  const outputs = await Promise.all([
-    bundleCommand('cli', 'clef'),
-    bundleCommand('agent', 'clef-agent'),
-    bundleLazyModules('cli'),
-    bundleLazyModules('agent'),
-  ]);
-  await Promise.all(outputs.flat(2).map(replace));
+  const outputs = await Promise.all([outputsOf('cli', 'clef'), outputsOf('agent', 'clef-agent')]);
+  await Promise.all(outputs.flat().map(replace));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle();

@@ -55,7 +55,7 @@ const thirdParty: Readonly<Record<string, readonly string[]>> = {
     'bcrypt-pbkdf',
   ],
   // The official SDKs, loaded on first use; Bech32.
-  kms: ['@aws-sdk/client-kms', 'google-auth-library', '@scure/base'],
+  kms: ['@aws-sdk/client-kms', 'google-auth-library', '@azure/identity'],
   // The one-time hybrid key.
   artifact: ['age-encryption'],
   loopback: [],
@@ -68,7 +68,12 @@ const thirdParty: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What runs beside an application is a reviewed list (catalogue INV-108). */
-const reachableFromAgent = ['@aws-sdk/client-kms', 'age-encryption', 'google-auth-library'];
+const reachableFromAgent = [
+  '@aws-sdk/client-kms',
+  '@azure/identity',
+  'age-encryption',
+  'google-auth-library',
+];
 
 const processAccess = /\bprocess\.(env|argv|exit|exitCode|cwd)\b/;
 const clockAccess = /\bDate\.now\s*\(|\bnew Date\s*\(\s*\)|\bMath\.random\s*\(/;
