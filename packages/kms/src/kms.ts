@@ -5,8 +5,8 @@ import { KmsError } from './kms-error.ts';
 import { maxPlaintextBytes, maxWrappedBytes } from './limits.ts';
 
 /**
- * What a wrapped key is bound to. AWS takes the entries as its encryption context; GCP takes, as additional authenticated
- * data, the label, a NUL, and each value with its length before it.
+ * What a wrapped key is bound to. AWS takes the entries as its encryption context; GCP and Vault take, as additional data,
+ * the label, a NUL, and each value with its length before it; for Azure the hash of those bytes is wrapped with the key.
  */
 export type KmsContext = {
   readonly label: string;
@@ -44,9 +44,11 @@ export type Provider<K extends KmsKey = KmsKey> = {
 };
 
 /** One row a provider: each is given only keys of its own kind. */
-const providers: Partial<Record<KmsKey['kind'], (settings: KmsSettings) => Promise<Provider>>> = {
+const providers: Record<KmsKey['kind'], (settings: KmsSettings) => Promise<Provider>> = {
   awskms: async (settings) => (await import('./aws.ts')).openAws(settings),
   gcpkms: async (settings) => (await import('./gcp.ts')).openGcp(settings),
+  azurekms: async (settings) => (await import('./azure.ts')).openAzure(settings),
+  hashivault: async (settings) => (await import('./vault.ts')).openVault(settings),
 };
 
 /** The KMS of whichever cloud a key is in. Nothing is loaded or asked before the first call. */
@@ -85,16 +87,15 @@ function openOnce(settings: KmsSettings): (kind: KmsKey['kind'], open: Open) => 
 }
 
 function wrappingKey(key: KeyReference): { readonly kmsKey: KmsKey; readonly open: Open } {
-  const open = isKmsKey(key) ? providers[key.kind] : undefined;
-  if (!isKmsKey(key) || open === undefined) {
-    const message = `Keys of the kind ${key.kind} cannot wrap here yet: use awskms or gcpkms`;
+  if (!isKmsKey(key)) {
+    const message = `Keys of the kind ${key.kind} cannot wrap: use ${Object.keys(providers).join(', ')}`;
     throw new KmsError('unsupported', message, { key: key.text });
   }
   if (key.kind === 'gcpkms' && key.version !== undefined) {
     const message = 'A key version only signs: leave out /cryptoKeyVersions/N to wrap';
     throw new KmsError('unsupported', message, { key: key.text });
   }
-  return { kmsKey: key, open };
+  return { kmsKey: key, open: providers[key.kind] };
 }
 
 function unusable(key: KeyReference, bytes: number): KmsError {
