@@ -1,8 +1,11 @@
 // No plaintext on disk (INV-18): every system call that puts bytes into a descriptor or names a file is watched while
 // clef works, and afterwards everything that is on the disk is searched, git's objects too.
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { inflateSync } from 'node:zlib';
+import { startChild } from '@clef/host';
 import { describe, expect, it } from 'vitest';
 import { clefPath, type Sandbox, sandbox, succeed } from '../packages/cli/test/run-clef.ts';
 import { hasPeer, runPeer } from './peers.ts';
@@ -146,4 +149,72 @@ describe.runIf(hasPeer('strace'))('INV-18: under strace', () => {
         .map(({ path }) => path),
     ).toEqual([]);
   });
+
+  it('agent: what it opens and serves reaches sockets alone', async () => {
+    const box = sandbox();
+    await succeed(box.clef(['init']));
+    await succeed(box.clef(['set', cell, 'SECRET'], { input: canary }));
+    // An artifact for a workload without KMS: the agent's own age key opens it.
+    const workload = sandbox();
+    const { recipient } = JSON.parse((await succeed(workload.clef(['init', '--json']))).stdout) as {
+      recipient: string;
+    };
+    const seal = `development=${recipient}`;
+    await succeed(box.clef(['service', 'create', 'api', '--namespaces', 'database', '--seal', seal]));
+    await succeed(box.clef(['pack', 'api', 'development', '--to', 'api.json']));
+    const shown = await succeed(box.clef(['service', 'show', 'api', 'development', '--agent-env']));
+    const log = join(box.home, 'strace.log');
+    const tokenFile = join(box.home, 'token');
+    const agent = await startChild({
+      command: 'strace',
+      args: [
+        '-f',
+        '-y',
+        '-s',
+        '1000000',
+        '-e',
+        `trace=${calls}`,
+        '-o',
+        log,
+        process.execPath,
+        clefPath,
+        'agent',
+      ],
+      environment: {
+        PATH: process.env['PATH'],
+        ...Object.fromEntries(
+          shown.stdout
+            .trim()
+            .split('\n')
+            .map((line) => line.split(/=(.*)/s).slice(0, 2)),
+        ),
+        CLEF_AGENT_SOURCE: join(box.folder, 'api.json'),
+        CLEF_AGENT_AGE_KEY_FILE: join(workload.home, '.config/clef/keys', `${recipient}.txt`),
+        CLEF_AGENT_TOKEN_FILE: tokenFile,
+        CLEF_AGENT_STATE_DIR: join(box.home, 'state'),
+        CLEF_AGENT_LISTEN: `unix:${join(box.home, 'agent.sock')}`,
+      },
+    });
+    await agent.waitForLine(/"event":"ready"/, 60);
+    const served = await askSocket(join(box.home, 'agent.sock'), readFileSync(tokenFile, 'utf8').trim());
+    const [traced = ''] = readFileSync(`/proc/${agent.pid}/task/${agent.pid}/children`, 'utf8').split(' ');
+    process.kill(Number(traced), 'SIGTERM');
+    await agent.exited;
+    const writes = readFileSync(log, 'utf8').split('\n').flatMap(writeOf);
+    expect(JSON.parse(served)).toEqual({ SECRET: canary });
+    // The watch itself works: the value is seen on its way into the socket.
+    expect(writes.filter(({ line }) => holds(line)).every((write) => !isFile(write))).toBe(true);
+    expect(writes.some(({ line }) => holds(line))).toBe(true);
+    expect(everythingBelow(box.home).filter(({ text }) => holds(text))).toEqual([]);
+  });
 });
+
+/** One request for all secrets over a Unix socket; the body. */
+function askSocket(socketPath: string, token: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${token}`, host: 'localhost' };
+    get({ socketPath, path: '/v1/secrets', headers }, (response) => {
+      text(response).then(resolve, reject);
+    }).on('error', reject);
+  });
+}
