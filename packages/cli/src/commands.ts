@@ -1,11 +1,13 @@
 // Every command, one row each: help, completion and docs/commands.md are made from this table.
 import type { ArgumentDefinition, CommandDefinition, OptionDefinition } from './command.ts';
+import { sopsCommands } from './commands/sops-rows.ts';
 
 /** What each group of two-word commands is about. */
 export const groups: Readonly<Record<string, string>> = {
   recipients: 'Who may read: people, their age keys, and what each may open',
   service: 'Service identities: what a workload gets, sealed to its own key',
   kms: 'Keys in a KMS',
+  sops: 'The SOPS command, for machines without it: any SOPS file, not only cells',
 };
 
 const cell: ArgumentDefinition = {
@@ -253,6 +255,7 @@ export const commands: readonly CommandDefinition[] = [
     options: [{ flag: '--keep', summary: 'leave the temporary folder in place' }],
     load: () => import('./commands/demo.ts'),
   },
+  ...sopsCommands,
   {
     name: 'version',
     summary: 'Print the version',

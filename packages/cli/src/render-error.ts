@@ -1,6 +1,7 @@
 // Errors to text, JSON and an exit code: the only place.
-import { ClefError, type ErrorClass, type ErrorFault } from '@clef/core';
+import { ClefError, type ErrorClass, type ErrorFault, SopsOperationError } from '@clef/core';
 import { escapeControl } from '@clef/strict';
+import { sopsExitCodes } from './commands/sops-exit-codes.ts';
 import { exitCodes } from './exit-codes.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -39,7 +40,9 @@ export function renderError(error: unknown): RenderedError {
       ...(location && { location }),
       ...(faults.length > 0 && { faults }),
     };
-    return { exitCode: exitCodes[errorClass], body, frames };
+    const exitCode =
+      error instanceof SopsOperationError ? sopsExitCodes[error.outcome] : exitCodes[errorClass];
+    return { exitCode, body, frames };
   }
   const kind = error instanceof Error ? error.constructor.name : typeof error;
   return {

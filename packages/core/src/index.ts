@@ -39,4 +39,25 @@ export {
   listKeys,
 } from './secrets/list-keys.ts';
 export { maxValueBytes, type SetRequest, type SetResult, setSecret } from './secrets/set-secret.ts';
+export {
+  readSopsValueFile,
+  type SetValueRequest,
+  setSopsValue,
+  unsetSopsValue,
+} from './sops-files/change-value.ts';
+export { type DecryptFileRequest, decryptSopsFile } from './sops-files/decrypt-file.ts';
+export { type EditFileRequest, editSopsFileInEditor } from './sops-files/edit-file.ts';
+export { type EncryptFileRequest, encryptSopsFile } from './sops-files/encrypt-file.ts';
+export {
+  type ExecEnvRequest,
+  type ExecFileRequest,
+  execWithSopsEnv,
+  execWithSopsFile,
+} from './sops-files/exec-file.ts';
+export { sopsFileStatus } from './sops-files/file-status.ts';
+export { notCovered, SopsOperationError, type SopsOutcome } from './sops-files/outcome.ts';
+export type { SopsKeyOptions, SopsNewFileOptions } from './sops-files/recipients.ts';
+export { type RotateFileRequest, rotateSopsFile } from './sops-files/rotate-file.ts';
+export type { SopsDestination, SopsSourceRequest } from './sops-files/source.ts';
+export { type KeyChange, type UpdateKeysRequest, updateSopsKeys } from './sops-files/update-keys.ts';
 export type { Notice, World } from './world.ts';

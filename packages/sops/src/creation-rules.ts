@@ -78,7 +78,11 @@ export async function creationRuleFor(config: SopsConfig, path: string): Promise
  *
  * Throws SopsError 'bad_recipient', which quotes public names only, and never a private key.
  */
-export function parseRecipients(field: RecipientField, text: string, aws: AwsSettings = {}): readonly Recipient[] {
+export function parseRecipients(
+  field: RecipientField,
+  text: string,
+  aws: AwsSettings = {},
+): readonly Recipient[] {
   const parts = text.split(',').map((part) => part.trim());
   return parts.filter((part) => part !== '').map((part) => readers[field](part, aws));
 }

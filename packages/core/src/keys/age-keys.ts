@@ -99,6 +99,15 @@ export async function findAgeIdentities(
   world: World,
   fileRecipients: readonly string[],
 ): Promise<readonly AgeIdentity[]> {
+  const own = await clefIdentities(world, fileRecipients);
+  return own.length > 0 ? own : once(world, 'sops', () => sopsIdentities(world));
+}
+
+/** {@link findAgeIdentities} without what SOPS itself would find. */
+export async function clefIdentities(
+  world: World,
+  fileRecipients: readonly string[],
+): Promise<readonly AgeIdentity[]> {
   if (hasOverride(world)) return overrideIdentities(world);
   const own: AgeIdentity[] = [];
   // One after the other: each may ask for a passphrase.
@@ -106,7 +115,7 @@ export async function findAgeIdentities(
     if (!fileRecipients.includes(entry.recipient)) continue;
     own.push(...(await once(world, entry.recipient, () => openEntry(world, entry))));
   }
-  return own.length > 0 ? own : once(world, 'sops', () => sopsIdentities(world));
+  return own;
 }
 
 const opened = new WeakMap<World, Map<string, Promise<readonly AgeIdentity[]>>>();
@@ -274,7 +283,11 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
 }
 
 /** The identities in a key file's bytes; asks for the passphrase where the file is wrapped. */
-async function identitiesOf(world: World, bytes: Uint8Array, where: string): Promise<readonly AgeIdentity[]> {
+export async function identitiesOf(
+  world: World,
+  bytes: Uint8Array,
+  where: string,
+): Promise<readonly AgeIdentity[]> {
   if (!isEncryptedKeyFile(bytes)) return readIdentities(textOf(bytes, where), where);
   if (world.askPassphrase === undefined) {
     throw new ClefError({

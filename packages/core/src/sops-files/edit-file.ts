@@ -1,0 +1,158 @@
+// `sops edit`: a file's plaintext in an editor. It is only ever in memory-backed storage, in a folder of our own, and gone
+// when the editor ends; where there is no such storage nothing is edited.
+import { mkdtemp, readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { HostError, runChild } from '@clef/host';
+import {
+  decryptTree,
+  formatPlainTree,
+  formatSopsFile,
+  parsePlainTree,
+  parseSopsFile,
+  replaceTree,
+  type Tree,
+} from '@clef/sops';
+import { escapeControl } from '@clef/strict';
+import type { World } from '../world.ts';
+import { indentFor } from './decrypt-file.ts';
+import { noFile } from './file-status.ts';
+import { openSopsFile } from './keyring.ts';
+import { badArgument, during, notCovered, SopsOperationError } from './outcome.ts';
+import { deliver, isStandardInput, readSource, type SopsSourceRequest } from './source.ts';
+import { splitWords } from './words.ts';
+
+export type EditFileRequest = SopsSourceRequest & {
+  readonly ignoreMac?: boolean;
+  readonly decryptionOrder?: string | undefined;
+  readonly config?: string | undefined;
+  /** Asks whether to go back to the editor after a text that does not parse. */
+  readonly retry?: (problem: string) => Promise<boolean>;
+};
+
+const tmpfsType = 0x01021994;
+const ramfsType = 0x858458f6;
+const editors = ['vim', 'nano', 'vi'] as const;
+
+/**
+ * Edits a file; values that did not change keep their ciphertext.
+ * @throws {SopsOperationError} `file_unchanged`, `no_editor`, `input` for a text that does not parse, `not_covered` where
+ * there is no memory-backed storage or no such file.
+ */
+export async function editSopsFileInEditor(world: World, request: EditFileRequest): Promise<void> {
+  if (request.file === undefined) throw noFile();
+  if (isStandardInput(request.file))
+    throw badArgument('generic', 'Standard input cannot be edited', 'name a file');
+  const source = await readSource(world, request, { stage: 'read', missing: 'not_covered' });
+  const { name, bytes, inputFormat } = source;
+  if (source.outputFormat !== inputFormat) {
+    throw notCovered(
+      'a change of the format while editing',
+      'it would rewrite every line',
+      'rotate into the new format first',
+    );
+  }
+  const file = await during('read', name, () => parseSopsFile(bytes, inputFormat));
+  const dataKey = await openSopsFile(world, file, { name, order: request.decryptionOrder });
+  const check = { ignoreMac: request.ignoreMac === true };
+  const tree = await during('decrypt', name, () => decryptTree(file, dataKey, check));
+  const layout = await indentFor(world, request.config, inputFormat);
+  const text = await during('print', name, () => formatPlainTree(tree, inputFormat, layout));
+  const parse = (edited: Uint8Array): Tree => parsePlainTree(edited, inputFormat);
+  const edited = await inPrivateMemory(world, (folder) =>
+    editText(world, request, { path: join(folder, basename(name)), text, parse, name }),
+  );
+  const sources = { now: world.now(), randomBytes: world.randomBytes, ...check };
+  const replaced = await during('encrypt', name, () => replaceTree(file, dataKey, edited, sources));
+  await deliver(world, source, formatSopsFile(replaced), { inPlace: true });
+}
+
+type Editing = {
+  readonly path: string;
+  readonly text: Uint8Array;
+  readonly parse: (text: Uint8Array) => Tree;
+  readonly name: string;
+};
+
+async function editText(
+  world: World,
+  { retry }: EditFileRequest,
+  { path, text, parse, name }: Editing,
+): Promise<Tree> {
+  await writeFile(path, text, { mode: 0o600, flag: 'wx' });
+  for (;;) {
+    await runEditor(world, path);
+    const edited = await readFile(path);
+    if (Buffer.compare(edited, text) === 0) throw unchanged(name);
+    try {
+      return await during('plain', name, () => parse(edited));
+    } catch (error) {
+      const problem = error instanceof SopsOperationError ? error.message : undefined;
+      if (problem === undefined || retry === undefined || !(await retry(problem))) throw error;
+    }
+  }
+}
+
+async function runEditor(world: World, path: string): Promise<void> {
+  const { environment } = world;
+  const given = [environment['SOPS_EDITOR'], environment['EDITOR']].find((text) => (text ?? '') !== '');
+  const commands = given === undefined ? editors.map((each) => [each]) : [splitWords(given) ?? []];
+  for (const [command, ...args] of commands) {
+    if (command === undefined) break;
+    try {
+      const inherit = { cwd: world.cwd, environment, stdio: 'inherit', forwardSignals: true } as const;
+      const { exitCode } = await runChild({ command, args: [...args, path], ...inherit });
+      if (exitCode === 0) return;
+      throw noEditor(`The editor ended with ${exitCode}`, 'nothing was changed; run the command again');
+    } catch (error) {
+      if (!(error instanceof HostError) || given !== undefined) throw editorFailure(error);
+    }
+  }
+  throw noEditor('There is no editor', 'set EDITOR to one, for example: EDITOR=nano');
+}
+
+function editorFailure(error: unknown): unknown {
+  if (!(error instanceof HostError)) return error;
+  return noEditor('The editor cannot be started', 'check SOPS_EDITOR and EDITOR');
+}
+
+function noEditor(message: string, hint: string): SopsOperationError {
+  return new SopsOperationError('no_editor', { code: 'command_not_found', message, hint });
+}
+
+function unchanged(name: string): SopsOperationError {
+  return new SopsOperationError('file_unchanged', {
+    code: 'usage',
+    message: `"${escapeControl(name)}" was not changed in the editor`,
+    hint: 'save a change there, or leave the file as it is',
+  });
+}
+
+/** A folder that only we can enter, in memory, gone afterwards. */
+async function inPrivateMemory<T>(world: World, work: (folder: string) => Promise<T>): Promise<T> {
+  const runtime = world.environment['XDG_RUNTIME_DIR'] ?? '';
+  const places = ['/dev/shm', ...(runtime.startsWith('/') ? [runtime] : [])];
+  for (const place of places) {
+    if (!(await isInMemory(place))) continue;
+    const folder = await mkdtemp(join(place, 'clef-edit-'));
+    try {
+      return await work(folder);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+  throw notCovered(
+    'editing on this machine',
+    'there is no memory-backed folder such as /dev/shm, and plaintext never goes to a disk',
+    `change single values: clef sops set FILE '["key"]' --value-stdin`,
+  );
+}
+
+async function isInMemory(place: string): Promise<boolean> {
+  try {
+    const { type } = await statfs(place);
+    return type === tmpfsType || type === ramfsType;
+  } catch {
+    // No such folder, or a system without statfs: not a place that we know to be memory.
+    return false;
+  }
+}
