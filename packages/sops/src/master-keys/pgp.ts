@@ -74,13 +74,21 @@ async function decrypt(gpg: GpgProgram, enc: string): Promise<Uint8Array | Unwra
     const { exitCode, stdout, stderr } = await run(gpg, args, new TextEncoder().encode(enc));
     const facts = statusesOf(stderr);
     if (exitCode === 0 && facts.has('DECRYPTION_OKAY')) return stdout;
-    if (facts.has('NODATA') || facts.has('BADMDC')) return { reason: 'malformed' };
-    if (facts.has('NO_SECKEY')) return { reason: 'no_match' };
+    const failure = failureOf(facts);
+    if (failure !== undefined) return failure;
     throw new SopsError('key_service', `GnuPG did not decrypt (exit code ${exitCode})`);
   } catch (cause) {
     if (cause instanceof SopsError) return { reason: 'service', cause };
     throw cause;
   }
+}
+
+// DECRYPTION_INFO is said once a private key has opened the message; ERROR of a key that is there and did not, as when
+// nobody typed its passphrase.
+function failureOf(facts: ReadonlySet<string>): UnwrapFailure | undefined {
+  if (facts.has('NODATA') || facts.has('DECRYPTION_INFO')) return { reason: 'malformed' };
+  if (facts.has('DECRYPTION_FAILED') && !facts.has('ERROR')) return { reason: 'no_match' };
+  return undefined;
 }
 
 async function run(
