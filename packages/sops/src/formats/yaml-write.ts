@@ -23,12 +23,13 @@ export function writeEntry(entry: Entry, indent: number, step: number): string {
 
 /** One line of comment at a column. */
 export function writeComment(comment: Comment, indent: number): string {
-  return `${' '.repeat(indent)}#${comment.text}`;
+  const pad = ' '.repeat(indent);
+  return `${pad}#${comment.text.replaceAll('\n', `\n${pad}#`)}`;
 }
 
 /** The scalar as one line, or undefined when it takes a block or a line break. */
 export function writeInlineScalar(leaf: Leaf): string | undefined {
-  const lines = scalarLines(leaf, 0);
+  const lines = scalarLines(leaf, { column: 0, isStep: false, step: 0 });
   return lines.length === 1 ? lines[0] : undefined;
 }
 
@@ -43,18 +44,20 @@ function entryLines(entry: Entry, indent: number, step: number): string[] {
   const key = keyLines(entry.key, indent, step);
   const [first = '', ...rest] = valueLines(entry.value, indent, step);
   const separator = first === '' ? ':' : ': ';
-  const isSimple = key.length === 1 && Buffer.byteLength(key[0] ?? '') <= maxSimpleKeyBytes;
+  const isSimple = !/[\n\u2028\u2029]/.test(entry.key) && Buffer.byteLength(entry.key) <= maxSimpleKeyBytes;
   if (isSimple) return [`${pad}${key[0]}${separator}${first}`, ...rest];
   return [`${pad}? ${key[0]}`, ...key.slice(1), `${pad}${separator}${first}`, ...rest];
 }
 
 function keyLines(key: string, indent: number, step: number): string[] {
-  return canBeLiteral(key) ? literalLines(key, nextIndent(indent, step)) : [quoteIfNeeded(key)];
+  return textLines(key, { column: nextIndent(indent, step), isStep: indent % step === 0, step });
 }
 
 // The first line goes behind the key or dash, the others are whole lines.
 function valueLines(node: TreeNode, indent: number, step: number): string[] {
-  if (node.kind === 'leaf') return scalarLines(node, nextIndent(indent, step));
+  if (node.kind === 'leaf') {
+    return scalarLines(node, { column: nextIndent(indent, step), isStep: indent % step === 0, step });
+  }
   const inner = nextIndent(indent, step);
   if (node.kind === 'sequence') return sequenceValue(node, indent, inner, step);
   if (node.items.some((item) => item.kind === 'entry')) return ['', ...mappingLines(node, inner, step)];
@@ -75,27 +78,27 @@ function sequenceLines(sequence: Sequence, indent: number, step: number): string
   );
 }
 
-// A container behind a dash is moved by the two columns of "- "; its first line shares the line of the dash.
+// A container behind a dash is moved by the two columns of "- "; its first line shares the line of the dash. The comments
+// that it begins with go before the dash, as the real tool prints them.
 function elementLines(node: TreeNode, indent: number, step: number): string[] {
-  const dash = `${' '.repeat(indent)}-`;
+  const dash = `${' '.repeat(indent)}- `;
   const inner = indent + 2;
-  const body = containerLines(node, inner, step);
-  if (body === undefined) {
-    const [first = '', ...rest] = valueLines(node, indent, step);
-    return [`${dash} ${first}`, ...rest];
+  if (node.kind === 'leaf') {
+    return withFirst(dash, scalarLines(node, { column: inner, isStep: step === 2, step }));
   }
-  const [first = '', ...rest] = body;
-  return first.trimStart().startsWith('#') ? [dash, ...body] : [`${dash} ${first.slice(inner)}`, ...rest];
+  const start = node.items.findIndex((item) => item.kind !== 'comment');
+  if (start === -1) return withFirst(dash, valueLines(node, indent, step));
+  const comments = node.items.slice(0, start).map((item) => writeComment(item as Comment, indent));
+  const body = containerLines({ ...node, items: node.items.slice(start) } as typeof node, inner, step);
+  return [...comments, ...withFirst(dash, [(body[0] ?? '').slice(inner), ...body.slice(1)])];
 }
 
-function containerLines(node: TreeNode, indent: number, step: number): string[] | undefined {
-  if (node.kind === 'mapping' && node.items.some((item) => item.kind === 'entry')) {
-    return mappingLines(node, indent, step);
-  }
-  if (node.kind === 'sequence' && node.items.some((item) => item.kind !== 'comment')) {
-    return sequenceLines(node, indent, step);
-  }
-  return undefined;
+function withFirst(dash: string, [first = '', ...rest]: readonly string[]): string[] {
+  return [dash + first, ...rest];
+}
+
+function containerLines(node: Mapping | Sequence, indent: number, step: number): string[] {
+  return node.kind === 'mapping' ? mappingLines(node, indent, step) : sequenceLines(node, indent, step);
 }
 
 // Every level is a multiple of the step, also below a dash.
@@ -103,7 +106,10 @@ function nextIndent(indent: number, step: number): number {
   return step * Math.floor((indent + step) / step);
 }
 
-function scalarLines(leaf: Leaf, blockIndent: number): string[] {
+/** Where the lines of a scalar after its first one begin. `isStep`: that is one step in from its parent. */
+type Continuation = { readonly column: number; readonly isStep: boolean; readonly step: number };
+
+function scalarLines(leaf: Leaf, continuation: Continuation): string[] {
   const text = decoder.decode(leaf.bytes);
   switch (leaf.type) {
     case 'null':
@@ -117,14 +123,13 @@ function scalarLines(leaf: Leaf, blockIndent: number): string[] {
       return [floatText(text)];
     case 'str':
     case 'bytes':
-      return stringLines(leaf.bytes, blockIndent);
+      return stringLines(leaf.bytes, continuation);
   }
 }
 
-function stringLines(bytes: Uint8Array, blockIndent: number): string[] {
+function stringLines(bytes: Uint8Array, continuation: Continuation): string[] {
   const text = decodeOrUndefined(bytes);
-  if (text === undefined) return [`!!binary ${encodeBase64(bytes)}`];
-  return canBeLiteral(text) ? literalLines(text, blockIndent) : [quoteIfNeeded(text)];
+  return text === undefined ? [`!!binary ${encodeBase64(bytes)}`] : textLines(text, continuation);
 }
 
 function decodeOrUndefined(bytes: Uint8Array): string | undefined {
@@ -135,22 +140,36 @@ function decodeOrUndefined(bytes: Uint8Array): string | undefined {
   }
 }
 
-// Blocks that begin with a blank need an indentation sign, which the real tool gets wrong; quotes are safe.
-function canBeLiteral(text: string): boolean {
-  return text.includes('\n') && !/^[ \t\n]|[ \t]$|[ \t]\n/.test(text) && !mustBeEscaped(text);
+function textLines(text: string, continuation: Continuation): string[] {
+  return canBeLiteral(text, continuation) ? literalLines(text, continuation) : [oneLine(text, continuation)];
 }
 
-function literalLines(text: string, indent: number): string[] {
-  const chomping = !text.endsWith('\n') ? '-' : text.endsWith('\n\n') ? '+' : '';
+// Where the real tool would write a block that reads as another text, quotes are taken: behind a first tab, after a wrong
+// indentation sign, and where a line separator and a blank meet or the text ends with one.
+function canBeLiteral(text: string, { isStep }: Continuation): boolean {
+  if (!text.includes('\n') || / $| [\n\u2028\u2029]/.test(text) || mustBeEscaped(text)) return false;
+  return !/^\t|[\u2028\u2029](?: |\n|$)/.test(text) && (isStep || !/^[ \n\u2028\u2029]/.test(text));
+}
+
+function literalLines(text: string, { column, step }: Continuation): string[] {
+  const sign = /^[ \n\u2028\u2029]/.test(text) ? String(step) : '';
+  const chomping = !text.endsWith('\n') ? '-' : /(?:^|\n)\n$/.test(text) ? '+' : '';
+  const pad = ' '.repeat(column);
   const lines = text.replace(/\n$/, '').split('\n');
-  return [`|${chomping}`, ...lines.map((line) => (line === '' ? '' : ' '.repeat(indent) + line))];
+  return [`|${sign}${chomping}`, ...lines.map((line) => (line === '' ? '' : pad + separated(line, pad)))];
 }
 
-function quoteIfNeeded(text: string): string {
-  if (text === '' || !resolvesToString(text) || isLegacyWord(text) || text === '<<')
-    return doubleQuoted(text);
-  if (/[\t\n]/.test(text) || mustBeEscaped(text)) return doubleQuoted(text);
-  return canBePlain(text) ? text : `'${text.replaceAll("'", "''")}'`;
+function oneLine(text: string, { column }: Continuation): string {
+  if (text === '<<') return '!!merge <<';
+  if (text === '' || !resolvesToString(text) || isLegacyWord(text)) return doubleQuoted(text);
+  if (/[\t\n]| [\u2028\u2029]|[\u2028\u2029] /.test(text) || mustBeEscaped(text)) return doubleQuoted(text);
+  if (canBePlain(text)) return text;
+  return `'${separated(text.replaceAll("'", "''"), ' '.repeat(column))}'`;
+}
+
+// YAML 1.1 takes these for line breaks, so that go-yaml indents what follows; its readers drop the blanks.
+function separated(text: string, pad: string): string {
+  return text.replace(/([\u2028\u2029]+)(?=[^\u2028\u2029])/g, `$1${pad}`);
 }
 
 // Words and base-60 numbers that YAML 1.1 readers take for something else.
@@ -164,12 +183,12 @@ function isLegacyWord(text: string): boolean {
 function canBePlain(text: string): boolean {
   if (/^ | $|^(?:---|\.\.\.)/.test(text)) return false;
   if (/^[#,[\]{}&*!|>'"%@`]/.test(text) || /^[-?:](?: |$)/.test(text)) return false;
-  return !/:(?: |$)| #/.test(text);
+  return !/:(?: |$)| #|[\u2028\u2029]/.test(text);
 }
 
-// What go-yaml does not print raw, and the line breaks of YAML 1.1 and of JavaScript, which it prints ambiguously.
+// What go-yaml does not print raw.
 function mustBeEscaped(text: string): boolean {
-  return /[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd]|[\u2028\u2029]/u.test(text);
+  return /[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd]/u.test(text);
 }
 
 const shortEscapes: Readonly<Record<string, string>> = {
@@ -189,11 +208,14 @@ const shortEscapes: Readonly<Record<string, string>> = {
   '\u2029': '\\P',
 };
 
+// go-yaml escapes all of a text that begins with a byte order mark.
 function doubleQuoted(text: string): string {
+  const isAll = text.startsWith('\ufeff');
   const escaped = Array.from(text, (character) => {
     const short = shortEscapes[character];
     if (short !== undefined) return short;
-    return mustBeEscaped(character) ? escapeCodePoint(character.codePointAt(0) ?? 0) : character;
+    if (isAll && character === '\xa0') return '\\_';
+    return isAll || mustBeEscaped(character) ? escapeCodePoint(character.codePointAt(0) ?? 0) : character;
   });
   return `"${escaped.join('')}"`;
 }
