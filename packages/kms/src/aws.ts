@@ -5,7 +5,14 @@ import { checkEndpoints, connectionCode, isAllowedAddress, readEndpoint } from '
 import type { AwsKey } from './key-reference.ts';
 import type { KmsContext, KmsSettings, Provider } from './kms.ts';
 import { type KmsCode, KmsError, serviceFailure } from './kms-error.ts';
-import { defaultAttempts, maxAnswerBytes, maxPlaintextBytes, maxWrappedBytes, trySeconds } from './limits.ts';
+import {
+  defaultAttempts,
+  defaultTimeoutSeconds,
+  maxAnswerBytes,
+  maxPlaintextBytes,
+  maxWrappedBytes,
+  trySeconds,
+} from './limits.ts';
 import { withTimeLimit } from './tries.ts';
 
 const endpointVariables = ['AWS_ENDPOINT_URL_KMS', 'AWS_ENDPOINT_URL'];
@@ -27,6 +34,7 @@ type Sdk = typeof import('@aws-sdk/client-kms');
 export async function openAws(settings: KmsSettings): Promise<Provider<AwsKey>> {
   const endpoint = readAwsEndpoint(settings);
   const sdk = await import('@aws-sdk/client-kms');
+  const timeoutSeconds = settings.timeoutSeconds ?? defaultTimeoutSeconds;
   const clients = new Map<string, KMSClient>();
   const clientOf = ({ region }: AwsKey): KMSClient => {
     const client = clients.get(region) ?? makeClient(sdk, region, settings, endpoint);
@@ -36,7 +44,7 @@ export async function openAws(settings: KmsSettings): Promise<Provider<AwsKey>> 
   const ask = async <T>(key: AwsKey, verb: Verb, call: Call<T>): Promise<T> => {
     const client = clientOf(key);
     try {
-      return await withTimeLimit(settings, (signal) => sendWithCredentials(client, signal, call));
+      return await withTimeLimit(timeoutSeconds, (signal) => sendWithCredentials(client, signal, call));
     } catch (error) {
       const failure = asKmsError(key, verb, error);
       // The SDK keeps credentials with the client: the next call looks whether there are others now.
@@ -73,23 +81,20 @@ function makeClient(sdk: Sdk, region: string, settings: KmsSettings, endpoint: U
   const milliseconds = trySeconds * 1000;
   const silent = (): void => undefined;
   const credentials = staticCredentials(settings);
-  const client = withoutVersionWarning(
-    () =>
-      new sdk.KMSClient({
-        region,
-        maxAttempts: settings.attempts ?? defaultAttempts,
-        requestHandler: {
-          connectionTimeout: milliseconds,
-          requestTimeout: milliseconds,
-          // Else it only warns.
-          throwOnRequestTimeout: true,
-        },
-        // It would write to the terminal, or into the middle of an agent's log.
-        logger: { debug: silent, info: silent, warn: silent, error: silent },
-        ...(endpoint === undefined ? {} : { endpoint: endpoint.href }),
-        ...(credentials === undefined ? freshFiles : { credentials }),
-      }),
-  );
+  const client = new sdk.KMSClient({
+    region,
+    maxAttempts: settings.attempts ?? defaultAttempts,
+    requestHandler: {
+      connectionTimeout: milliseconds,
+      requestTimeout: milliseconds,
+      // Else it only warns.
+      throwOnRequestTimeout: true,
+    },
+    // It would write to the terminal, or into the middle of an agent's log.
+    logger: { debug: silent, info: silent, warn: silent, error: silent },
+    ...(endpoint === undefined ? {} : { endpoint: endpoint.href }),
+    ...(credentials === undefined ? freshFiles : { credentials }),
+  });
   addGuard(client);
   return client;
 }
@@ -107,20 +112,6 @@ function staticCredentials({ environment }: KmsSettings): StaticCredentials | un
   const sessionToken = named('AWS_SESSION_TOKEN');
   if (named('AWS_PROFILE') !== '' || accessKeyId === '' || secretAccessKey === '') return undefined;
   return { accessKeyId, secretAccessKey, ...(sessionToken === '' ? {} : { sessionToken }) };
-}
-
-/** The SDK's constructor warns, once in a process, which Node versions it will need one day: that is for us to know. */
-function withoutVersionWarning<T>(construct: () => T): T {
-  const { emitWarning } = process;
-  const filter = (...args: [string | Error, ...unknown[]]): void => {
-    if (!String(args[0]).startsWith('NodeVersionSupportWarning')) Reflect.apply(emitWarning, process, args);
-  };
-  process.emitWarning = filter as typeof emitWarning;
-  try {
-    return construct();
-  } finally {
-    process.emitWarning = emitWarning;
-  }
 }
 
 /** Thrown when no credentials came, to tell that apart from what KMS says. */

@@ -8,12 +8,13 @@ import {
   type JsonValue,
   StrictError,
 } from '@clef/strict';
+import { additionalData } from './additional-data.ts';
 import { connectionCode, readEndpoint } from './endpoint.ts';
 import { type GcpAuthorization, openGcpAuthorization } from './gcp-authorization.ts';
 import type { GcpKey } from './key-reference.ts';
-import type { KmsContext, KmsSettings, Provider } from './kms.ts';
+import type { KmsSettings, Provider } from './kms.ts';
 import { type KmsCode, KmsError, serviceFailure } from './kms-error.ts';
-import { trySeconds } from './limits.ts';
+import { defaultTimeoutSeconds, trySeconds } from './limits.ts';
 import { type JsonReply, postJson } from './post-json.ts';
 import { withRetries, withTimeLimit } from './tries.ts';
 
@@ -30,7 +31,7 @@ export async function openGcp(settings: KmsSettings): Promise<Provider<GcpKey>> 
   /** `read` is part of the try: an answer that was garbled on its way is asked for again. */
   const ask = async <T>(question: Question, read: (answer: JsonObject) => T): Promise<T> => {
     try {
-      return await withTimeLimit(settings, (signal) =>
+      return await withTimeLimit(settings.timeoutSeconds ?? defaultTimeoutSeconds, (signal) =>
         withRetries(settings, async () => read(await askOnce(question, endpoint, authorization, signal))),
       );
     } catch (error) {
@@ -49,19 +50,6 @@ export async function openGcp(settings: KmsSettings): Promise<Provider<GcpKey>> 
       return ask({ key, verb: 'unwrap', body }, (answer) => checkedBytes(key, answer, 'plaintext'));
     },
   };
-}
-
-/** The label, a NUL, then each value after its length as four bytes, big-endian (formats.md, "Wrapping"). */
-export function additionalData(context: KmsContext | undefined): Uint8Array | undefined {
-  // An empty context is none, as AWS has it.
-  if (context === undefined || (context.label === '' && context.entries.length === 0)) return undefined;
-  const parts = context.entries.map(([, value]) => {
-    const bytes = Buffer.from(value, 'utf8');
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(bytes.length);
-    return Buffer.concat([length, bytes]);
-  });
-  return new Uint8Array(Buffer.concat([Buffer.from(`${context.label}\0`, 'utf8'), ...parts]));
 }
 
 /** A field and its checksum. Google's JSON has 64-bit numbers as text. */
@@ -84,8 +72,8 @@ async function askOnce(
   const headers = await authorization.headers(url).catch((error: unknown) => {
     throw failure(question, credentialsCode(error));
   });
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(trySeconds * 1000)]);
-  const reply = await postJson(url, headers, body, limit).catch((error: unknown) => {
+  const post = (limit: AbortSignal): Promise<JsonReply> => postJson(url, headers, body, limit);
+  const reply = await withTimeLimit(trySeconds, post, signal).catch((error: unknown) => {
     throw failure(question, connectionCode(error) ?? 'unavailable');
   });
   if (reply.status === 200) {
@@ -119,7 +107,7 @@ const codes: ReadonlyMap<JsonValue | undefined, KmsCode> = new Map<JsonValue | u
 function refusalCode({ status, value }: JsonReply): KmsCode {
   if (status === 429) return 'throttled';
   const error = value?.['error'];
-  if (status >= 500 || !isObject(error)) return 'unavailable';
+  if (!isObject(error)) return 'unavailable';
   const code = codes.get(error['status']) ?? 'unavailable';
   return code === 'no_credentials' && isAccountDisabled(error['details']) ? 'denied' : code;
 }

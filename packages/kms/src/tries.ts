@@ -7,18 +7,21 @@ import { defaultAttempts, defaultTimeoutSeconds } from './limits.ts';
 const firstPauseMilliseconds = 400;
 
 /**
- * Runs something that must end within `timeoutSeconds`, its tries and its search for credentials included. What ignores
- * the signal is left behind, since libraries that look for credentials take none.
+ * Runs something that must end within a time, its tries and its search for credentials included, or when `outer` does. What
+ * ignores the signal is left behind, since libraries that look for credentials take none. (Not `AbortSignal.any` and
+ * `AbortSignal.timeout`: Node 20 may collect them as garbage before they fire.)
  * @throws {DOMException} named `TimeoutError`, when the time is over; else what `run` throws.
  */
 export async function withTimeLimit<T>(
-  { timeoutSeconds = defaultTimeoutSeconds }: Pick<KmsSettings, 'timeoutSeconds'>,
+  seconds: number,
   run: (signal: AbortSignal) => Promise<T>,
+  outer?: AbortSignal,
 ): Promise<T> {
   const controller = new AbortController();
   const { signal } = controller;
   const end = (): void => controller.abort(new DOMException('The time is over', 'TimeoutError'));
-  const timer = setTimeout(end, timeoutSeconds * 1000);
+  const timer = setTimeout(end, seconds * 1000);
+  outer?.addEventListener('abort', end, { once: true });
   const isOver = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
@@ -26,6 +29,7 @@ export async function withTimeLimit<T>(
     return await Promise.race([run(signal), isOver]);
   } finally {
     clearTimeout(timer);
+    outer?.removeEventListener('abort', end);
   }
 }
 

@@ -1,10 +1,11 @@
 // Where credentials come from and what becomes of it when they do not: machines with roles, files, tokens. The SDKs read the
 // process's own environment, so each test here sets it.
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Emulator, type Instance, startEmulator } from '@clef/emulator';
+import { gcpMetadata } from 'google-auth-library';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   type KeyReference,
@@ -48,6 +49,7 @@ beforeEach(() => {
     if (/^(AWS|GOOGLE|GCE|GCLOUD|CLOUDSDK|GCP)_/.test(name)) vi.stubEnv(name, undefined);
   }
   vi.stubEnv('HOME', folder);
+  vi.stubEnv('AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED', 'true');
 });
 afterEach(() => {
   clockOffset = 0;
@@ -110,6 +112,8 @@ describe.each([
   });
 
   it('F-36: without its metadata service it has no credentials, and heals when that is back', async () => {
+    // As in a process that has not seen it before.
+    gcpMetadata.resetIsAvailableCache();
     const machine: Instance = await emulator.instance('api-gateway', kind);
     await machine.stop();
     const kms = openWith(machine.variables);
@@ -274,13 +278,44 @@ describe('Google Cloud', () => {
     expect(await failure(kms.wrap(gcpKey, secret))).toMatchObject({ code: 'no_credentials' });
   });
 
-  it('a login by federation is used, and billed to its project', async () => {
-    const token = { access_token: 'federated', token_type: 'Bearer', expires_in: 3600 };
-    const kms = openWith({ ...federated('good.json'), CLEF_GCP_KMS_ENDPOINT: server.url });
+  const token = {
+    access_token: 'federated',
+    token_type: 'Bearer',
+    expires_in: 3600,
+    issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+  };
+
+  it('F-36: a token that was not accepted is not used again', async () => {
+    const kms = openWith({ ...federated('again.json'), CLEF_GCP_KMS_ENDPOINT: server.url });
     server.answer(
-      json(200, { ...token, issued_token_type: 'urn:ietf:params:oauth:token-type:access_token' }),
+      json(200, token),
+      json(401, { error: { status: 'UNAUTHENTICATED', message: canary } }),
+      json(200, { ...token, access_token: 'another' }),
       json(403, { error: { status: 'PERMISSION_DENIED' } }),
     );
+    expect(await failure(kms.wrap(gcpKey, secret))).toMatchObject({ code: 'no_credentials' });
+    expect(await failure(kms.wrap(gcpKey, secret))).toMatchObject({ code: 'denied' });
+    expect(server.asked[3]?.headers['authorization']).toBe('Bearer another');
+  });
+
+  it('no program is started to find out a project', async () => {
+    const spawned = join(folder, 'spawned');
+    const gcloud = file('gcloud', `#!/bin/sh\necho "$0 $*" >> '${spawned}'\n`);
+    chmodSync(gcloud, 0o755);
+    const { variables } = await emulator.instance('api-gateway', 'gce');
+    const path = { PATH: `${folder}:${process.env['PATH']}` };
+    for (const login of [variables, { ...federated('quiet.json'), CLEF_GCP_KMS_ENDPOINT: server.url }]) {
+      server.answer(json(200, token), json(403, { error: { status: 'PERMISSION_DENIED' } }));
+      await openWith({ ...login, ...path })
+        .wrap(gcpKey, secret)
+        .catch(() => undefined);
+    }
+    expect(existsSync(spawned)).toBe(false);
+  });
+
+  it('a login by federation is used, and billed to its project', async () => {
+    const kms = openWith({ ...federated('good.json'), CLEF_GCP_KMS_ENDPOINT: server.url });
+    server.answer(json(200, token), json(403, { error: { status: 'PERMISSION_DENIED' } }));
     await failure(kms.wrap(gcpKey, secret));
     expect(server.asked[1]?.headers).toMatchObject({
       authorization: 'Bearer federated',

@@ -77,6 +77,16 @@ export const trickle: Answer = (response) => {
   response.on('close', () => clearInterval(timer));
 };
 
+/** Sends blanks without an end, as fast as they are taken. */
+export const endless: Answer = (response) => {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  const more = (): void => {
+    while (!response.destroyed && response.write(' '.repeat(65_536)));
+  };
+  response.on('drain', more);
+  more();
+};
+
 /** Ends the connection in the middle of the body. */
 export const breakOff: Answer = (response) => {
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
