@@ -201,3 +201,25 @@ it('C01: a file over the limit is not parsed', async () => {
   writeFileSync(join(repository.root, path), new Uint8Array(64 * 1024 * 1024 + 1));
   expect(await readAndWrite(repository)).toEqual([quietly('limit'), quietly('limit')]);
 });
+
+describe('an accident is called by its name, with the way out', () => {
+  const shared = repositoryWith({ [cell]: { A: 'CANARY' } });
+
+  it.each([
+    [
+      'C25: a pointer of Git LFS',
+      'version https://git-lfs.github.com/spec/v1\noid sha256:00\n',
+      'pointer of Git LFS',
+    ],
+    ['C25: git-crypt', '\0GITCRYPT\0CANARY', 'encrypted with git-crypt'],
+    ['C25: zeros after a crash', '\0'.repeat(100), 'all zero bytes'],
+    ['C26: a merge conflict', '<<<<<<< ours\nA: CANARY\n=======\nA: b\n>>>>>>> theirs\n', 'merge conflict'],
+    ['C01: plaintext', 'A: CANARY\n', 'not encrypted'],
+    ['C01: nothing', '', 'no sops block'],
+  ])('%s', async (_, text, words) => {
+    const repository = await shared;
+    repository.write(path, text);
+    expect(await readAndWrite(repository)).toEqual([quietly('bad_format'), quietly('bad_format')]);
+    await expect(repository.get(cell, 'A')).rejects.toThrow(words);
+  });
+});

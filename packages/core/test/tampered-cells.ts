@@ -87,6 +87,11 @@ export const tamperings: readonly Tampering[] = [
     code: 'cell_tampered',
   },
   {
+    title: '1.3 #8, INV-06: another suffix for what stays in the clear',
+    change: replace(/unencrypted_suffix: .*/, 'unencrypted_suffix: _TOKEN'),
+    code: 'cell_tampered',
+  },
+  {
     title: '1.3 #8, INV-06: encrypted_regex instead of the suffix',
     change: replace(/^( +)unencrypted_suffix: .*$/m, '$1encrypted_regex: ^(ALPHA|BETA|NUMBER)$'),
     code: 'cell_tampered',

@@ -19,6 +19,7 @@ import { cellRecipients } from '../manifest/access.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { type Repository, readFileIn } from '../repository.ts';
 import type { Cell } from './cell.ts';
+import { foreignContent } from './foreign-content.ts';
 import { checkProfile, checkValues } from './profile.ts';
 import { emptySidecar, parseSidecar, type Sidecar } from './sidecar.ts';
 import { fromSopsError } from './sops-errors.ts';
@@ -58,9 +59,20 @@ export function parseCell(cell: Cell, bytes: Uint8Array): SealedCell {
   try {
     file = parseSopsFile(bytes, 'yaml', { maxAliasedNodes: mostAliasedNodes });
   } catch (error) {
-    throw fromSopsError(error, cell);
+    throw foreignFile(cell, bytes) ?? fromSopsError(error, cell);
   }
   return { cell, bytes, file, keys: checkProfile(cell, file) };
+}
+
+function foreignFile(cell: Cell, bytes: Uint8Array): ClefError | undefined {
+  const foreign = foreignContent(bytes);
+  if (foreign === undefined) return undefined;
+  return new ClefError({
+    code: 'bad_format',
+    message: `Cannot read "${cell.path}": ${foreign.what}`,
+    hint: foreign.hint,
+    location: { file: cell.path },
+  });
 }
 
 /** @throws {ClefError} `missing_cell`, and what reading it can give. */
