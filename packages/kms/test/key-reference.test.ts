@@ -343,4 +343,34 @@ describe('any text', () => {
       }),
     );
   });
+
+  /** Every text that differs from this one in one character. */
+  function* neighbours(text: string): Generator<string> {
+    const characters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/=:- ';
+    for (let at = 0; at < text.length; at += 1) {
+      for (const other of characters)
+        if (other !== text[at]) yield `${text.slice(0, at)}${other}${text.slice(at + 1)}`;
+    }
+  }
+
+  it('INV-31: an age key with any other character in any place is refused', () => {
+    for (const text of neighbours(age)) expect(() => parseKeyReference(text)).toThrow(KmsError);
+  });
+
+  it('a verifying key with any other character in any place is refused, or another key', () => {
+    // Nothing in it is a checksum: what must not be is two texts for one key.
+    const known = parseKeyReference(ed25519Text);
+    const keyIds = new Set([known.kind === 'ed25519' ? keyIdOf(known) : '']);
+    let accepted = 1;
+    for (const text of neighbours(ed25519Text)) {
+      try {
+        const key = parseKeyReference(text);
+        if (key.kind === 'ed25519') keyIds.add(keyIdOf(key));
+        accepted += 1;
+      } catch (error) {
+        expect(error).toBeInstanceOf(KmsError);
+      }
+    }
+    expect(keyIds.size).toBe(accepted);
+  });
 });
