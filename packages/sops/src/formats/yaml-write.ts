@@ -46,7 +46,12 @@ function entryLines(entry: Entry, indent: number, step: number): string[] {
   const separator = first === '' ? ':' : ': ';
   const isSimple = !/[\n\u2028\u2029]/.test(entry.key) && Buffer.byteLength(entry.key) <= maxSimpleKeyBytes;
   if (isSimple) return [`${pad}${key[0]}${separator}${first}`, ...rest];
-  return [`${pad}? ${key[0]}`, ...key.slice(1), `${pad}${separator}${first}`, ...rest];
+  const head = [`${pad}? ${key[0]}`, ...key.slice(1)];
+  if (first !== '') return [...head, `${pad}: ${first}`, ...rest];
+  // A block behind such a key begins on the line of the colon.
+  const inner = nextIndent(indent, step);
+  const [line = '', ...more] = rest;
+  return [...head, `${pad}:`.padEnd(inner) + line.slice(inner), ...more];
 }
 
 function keyLines(key: string, indent: number, step: number): string[] {
