@@ -161,6 +161,7 @@ describe('recipients add', () => {
   it.each([
     ['protected cells', { 'database/production': { A: 'CANARY' } }],
     ['a protected environment that has no cell yet', { [cell]: { A: 'CANARY' } }],
+    ['a protected environment where there is no namespace yet', {}],
   ] as const)('%s ask first', async (_, cells) => {
     const repository = await repositoryWith(cells);
     const add = () => letIn(repository, 'bob', strangersKey().recipient, ['production'], { confirm: no });
