@@ -2,12 +2,7 @@
 // proxy of ours, by a certificate of ours; we reach it by CLEF_AZURE_KEY_VAULT_ENDPOINT.
 import { constants, generateKeyPairSync, privateDecrypt, publicEncrypt, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-} from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -54,21 +49,26 @@ const listen = (server: Server): Promise<void> =>
 const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const oaep = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' } as const;
 
-type VaultAnswer = { readonly status: number; readonly value: object; readonly headers?: Record<string, string> };
+type VaultAnswer = {
+  readonly status: number;
+  readonly value: object;
+  readonly headers?: Record<string, string>;
+};
 
 /** The two operations of the key, asked without a token first, as Azure's own library does. */
 function vaultAnswer(request: IncomingMessage, sent: string): VaultAnswer {
   if (request.url?.startsWith('/msi') === true) {
-    return { status: 200, value: { access_token: token, expires_on: '4102444800', resource: 'x', token_type: 'Bearer' });
+    const found = { access_token: token, expires_on: '4102444800', resource: 'x', token_type: 'Bearer' };
+    return { status: 200, value: found };
   }
   if (request.headers.authorization !== `Bearer ${token}`) {
     const challenge = `Bearer authorization="https://login.microsoftonline.com/${tenant}", resource="https://vault.azure.net"`;
-    return { status: 401, value: { error: { code: 'Unauthorized' } }, headers: { 'www-authenticate': challenge } };
+    return { status: 401, value: { error: {} }, headers: { 'www-authenticate': challenge } };
   }
   const [, verb] =
     new RegExp(`^/keys/test-key/${version}/(encrypt|decrypt)\\?`).exec(request.url ?? '') ?? [];
   const { alg, value } = JSON.parse(sent === '' ? '{}' : sent) as { alg?: string; value?: string };
-  if (verb === undefined || alg !== 'RSA-OAEP-256') return reply(404, { error: { code: 'KeyNotFound' } } };
+  if (verb === undefined || alg !== 'RSA-OAEP-256') return { status: 404, value: { error: {} } };
   const bytes = Buffer.from(value ?? '', 'base64url');
   const result =
     verb === 'encrypt'
