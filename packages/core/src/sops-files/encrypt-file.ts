@@ -1,5 +1,5 @@
 // `sops encrypt`: a plaintext file as a SOPS file, to the keys that options, variables or `.sops.yaml` name.
-import { encryptTree, formatSopsFile, parsePlainTree } from '@clef/sops';
+import { encryptTree, formatPlainTree, formatSopsFile, parsePlainTree } from '@clef/sops';
 import type { World } from '../world.ts';
 import { indentFor } from './decrypt-file.ts';
 import { wrappingKeyring } from './keyring.ts';
@@ -38,6 +38,9 @@ export async function encryptSopsFile(
   const found = await findConfig(world, request.config);
   const plan = await planNewFile(world, request, { nominalPath, found });
   const tree = await during('plain', name, () => parsePlainTree(bytes, inputFormat));
+  if (outputFormat !== inputFormat) {
+    await during('print', name, () => formatPlainTree(tree, outputFormat));
+  }
   const { rule, ...others } = plan;
   const layout = await indentFor(world, request.config, outputFormat);
   const file = await during('encrypt', name, () =>

@@ -32,10 +32,11 @@ export async function updateSopsKeys(
   world: World,
   request: UpdateKeysRequest,
 ): Promise<KeyChange & { readonly written: boolean }> {
+  const found = await neededConfig(world, request.config);
   if (request.file === undefined) throw noFile();
   const source = await readSource(world, request, { stage: 'read', missing: 'generic' });
   const { name, nominalPath, bytes, inputFormat } = source;
-  const wanted = (await ruleFor(await neededConfig(world, request.config), nominalPath))?.recipients;
+  const wanted = (await ruleFor(found, nominalPath))?.recipients;
   if (wanted === undefined || wanted.groups.length === 0) throw noRule();
   const file = await during('read', name, () => parseSopsFile(bytes, inputFormat));
   const change = differences(keyGroupsOf(file), wanted);
