@@ -275,7 +275,7 @@ function usualQuotes(text: string): string {
 
 function readsAs(candidate: string, text: string): boolean {
   if (candidate === text && /^[\w[][\w[\],:+/=.-]*$/.test(text)) return true;
-  const [first = '', ...rest] = candidate.split(/(?<=\n)/);
+  const [first = '', ...rest] = `${candidate}\n`.split(/(?<=\n)/);
   const reader: Reader = { text: rest.join(''), at: 0, line: 1, comment: '' };
   const place = { line: 1, column: 1, start: 0, end: 0 };
   try {

@@ -160,19 +160,27 @@ function readNumber(reader: Reader): Leaf {
   return integer === undefined ? typedLeaf('float', formatFloat(value)) : typedLeaf('int', integer);
 }
 
-// Looks only for the end; the platform undoes the escapes, and refuses those that there are not.
 function readString(reader: Reader): string {
   const { text, at: start } = reader;
-  let hasEscape = false;
+  const quote = text.indexOf('"', start + 1);
+  const plain = text.slice(start + 1, Math.max(start + 1, quote));
+  if (quote !== -1 && !/[\\\u0000-\u001f]/.test(plain)) {
+    reader.at = quote + 1;
+    return plain;
+  }
+  return readEscapedString(reader);
+}
+
+// Looks only for the end; the platform undoes the escapes, and refuses those that there are not.
+function readEscapedString(reader: Reader): string {
+  const { text, at: start } = reader;
   let at = start + 1;
   for (let code = text.charCodeAt(at); code !== 0x22; code = text.charCodeAt(at)) {
     // Beyond the end of the text the code is NaN.
     if (!(code >= 0x20)) throw unexpected({ ...reader, at }, 'the end of the string');
-    if (code === 0x5c) hasEscape = true;
     at += code === 0x5c ? 2 : 1;
   }
   reader.at = at + 1;
-  if (!hasEscape) return text.slice(start + 1, at);
   try {
     const value: string = JSON.parse(text.slice(start, reader.at));
     return value.replace(/\p{Surrogate}/gu, '\ufffd');
