@@ -32,6 +32,13 @@ export function sopsCloudKeys(world: World): CloudKeys {
 function referenceOf(world: World, recipient: CloudRecipient): KeyReference {
   switch (recipient.type) {
     case 'kms':
+      // To use the key with other credentials than the file asks for would be to guess.
+      if (recipient.role !== undefined || recipient.profile !== undefined) {
+        throw new KmsError(
+          'unsupported',
+          'The key asks for a role or a profile, which Clef does not take on: run as that role, and name the key alone',
+        );
+      }
       return parseKeyReference(`awskms:///${recipient.arn}`);
     case 'gcp_kms':
       return parseKeyReference(`gcpkms://${recipient.resourceId}`);
