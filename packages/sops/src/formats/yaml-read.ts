@@ -59,6 +59,9 @@ const styles: Readonly<Record<string, ScalarStyle>> = {
   BLOCK_FOLDED: 'folded',
 };
 
+// Each costs as much as some hundred values, in four characters.
+const maxDocuments = 1000;
+
 /** Reads all documents. Throws SopsError 'parse_error', 'unsupported' or 'limit'. */
 export function readYaml(bytes: Uint8Array, limits: Limits): YamlText {
   const decoded = decodeYamlText(bytes, limits);
@@ -67,8 +70,8 @@ export function readYaml(bytes: Uint8Array, limits: Limits): YamlText {
   }
   const text = repairEmptyMappings(decoded);
   const hasByteOrderMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
-  const { tokens, documents } = parseDocuments(text);
   const reader = new YamlReader(text, limits);
+  const { tokens, documents } = parseDocuments(text, reader);
   if (hasByteOrderMark) reader.note('byte_order_mark', 0, 0);
   const roots = documents.map((document, index) => reader.readDocument(document, index));
   const comments = text.includes('#') ? commentTokens(tokens) : [];
@@ -81,9 +84,13 @@ export function readYaml(bytes: Uint8Array, limits: Limits): YamlText {
   return { text, hasByteOrderMark, roots, features: reader.features };
 }
 
-function parseDocuments(text: string): { tokens: CST.Token[]; documents: Document.Parsed[] } {
+// The first error ends it: hostile text has them by the ten thousand, each with a stack of its own.
+function parseDocuments(
+  text: string,
+  reader: YamlReader,
+): { tokens: CST.Token[]; documents: Document.Parsed[] } {
   try {
-    const tokens = [...new Parser().parse(text)];
+    const tokens = tokensUpToError(text, reader);
     const composer = new Composer({
       schema: 'failsafe',
       merge: false,
@@ -92,12 +99,43 @@ function parseDocuments(text: string): { tokens: CST.Token[]; documents: Documen
       logLevel: 'silent',
       stringKeys: false,
     });
+    const onError: ComposeErrorHandler = (source, code, _message, isWarning) => {
+      if (isWarning !== true) throw reader.fail('parse_error', describeError(code), offsetOf(source));
+    };
+    // The types hide this field; if a later version drops it, the errors are still found on the documents.
+    Object.assign(composer, { onError });
     return { tokens, documents: [...composer.compose(tokens, false, text.length)] as Document.Parsed[] };
   } catch (error) {
     if (error instanceof SopsError) throw error;
     // The parser may run out of stack or memory on hostile text; it has no error class of its own for that.
     throw new SopsError('parse_error', 'The text cannot be read as YAML');
   }
+}
+
+type ComposeErrorHandler = (
+  source: number | readonly [number, number] | CST.Token,
+  code: YAMLError['code'],
+  message: string,
+  isWarning?: boolean,
+) => void;
+
+function offsetOf(source: Parameters<ComposeErrorHandler>[0]): number {
+  if (typeof source === 'number') return source;
+  return 'offset' in source ? source.offset : source[0];
+}
+
+function tokensUpToError(text: string, reader: YamlReader): CST.Token[] {
+  const tokens: CST.Token[] = [];
+  let documents = 0;
+  for (const token of new Parser().parse(text)) {
+    if (token.type === 'document') documents += 1;
+    if (documents > maxDocuments) {
+      throw reader.fail('limit', `The file has more than ${maxDocuments} documents`, token.offset);
+    }
+    tokens.push(token);
+    if (token.type === 'error') break;
+  }
+  return tokens;
 }
 
 type CommentToken = { readonly offset: number; readonly source: string };
@@ -156,7 +194,7 @@ class YamlReader {
 
   readDocument(document: Document.Parsed, index: number): OpenMapping | undefined {
     const [error] = document.errors;
-    if (error !== undefined) throw this.fail('parse_error', describeError(error), error.pos[0]);
+    if (error !== undefined) throw this.fail('parse_error', describeError(error.code), error.pos[0]);
     const [start, , end] = document.range ?? [0, 0, 0];
     this.documentStarts.push(start);
     this.#noteDocument(document, index, start);
@@ -350,6 +388,6 @@ const errorTexts: Readonly<Record<string, string>> = {
   DUPLICATE_KEY: 'A key stands twice in one mapping',
 };
 
-function describeError(error: YAMLError): string {
-  return `The YAML cannot be read: ${errorTexts[error.code] ?? 'the syntax is wrong'}`;
+function describeError(code: YAMLError['code']): string {
+  return `The YAML cannot be read: ${errorTexts[code] ?? 'the syntax is wrong'}`;
 }
