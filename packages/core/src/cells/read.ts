@@ -222,3 +222,10 @@ export async function readSidecar(
   const bytes = await readFileIn(repository.root, cell.sidecarPath, maxCellBytes);
   return { bytes, sidecar: bytes === undefined ? emptySidecar : parseSidecar(bytes, cell.sidecarPath) };
 }
+
+/** The keys of a cell that are announced but have no value yet. Reads nothing else of the sidecar: most name none. */
+export async function readPendingKeys(repository: Repository, cell: Cell): Promise<ReadonlySet<string>> {
+  const bytes = await readFileIn(repository.root, cell.sidecarPath, maxCellBytes);
+  if (bytes === undefined || !Buffer.from(bytes).includes('pending')) return emptySidecar.pending;
+  return parseSidecar(bytes, cell.sidecarPath).pending;
+}

@@ -1,7 +1,7 @@
 // A command with a cell's values as its environment. Values go into the child's environment and nowhere else.
 import { HostError, runChild } from '@clef/host';
 import { findCell } from '../cells/cell.ts';
-import { openCell, readSidecar } from '../cells/read.ts';
+import { openCell, readPendingKeys } from '../cells/read.ts';
 import { ClefError } from '../errors.ts';
 import { fromGroundError } from '../from-ground-error.ts';
 import { checkKeyName } from '../manifest/names.ts';
@@ -34,11 +34,11 @@ const ownVariables = /^(CLEF_AGE_KEY|CLEF_SIGNING_|CLEF_AGENT_|SOPS_AGE_)/;
 export async function execWithSecrets(repository: Repository, request: ExecRequest): Promise<number> {
   request.only?.forEach(checkKeyName);
   const cell = findCell(repository.manifest, request.cell);
-  const [{ values }, { sidecar }] = await Promise.all([
+  const [{ values }, pending] = await Promise.all([
     openCell(repository, cell),
-    readSidecar(repository, cell),
+    readPendingKeys(repository, cell),
   ]);
-  for (const name of sidecar.pending) {
+  for (const name of pending) {
     repository.world.notify({
       level: 'warning',
       message: `"${name}" in "${cell.label}" is pending: it has no value yet`,
