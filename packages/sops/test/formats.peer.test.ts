@@ -88,6 +88,8 @@ function isBrokenByTheirs(tree: Tree, format: FormatName): boolean {
       if (format === 'yaml' && /\n/.test(text) && /^[\s\u2028\u2029]|[\u2028\u2029]/.test(text))
         isBroken = true;
       if (format === 'ini' && /^["'`]|\\$|`|""/.test(text)) isBroken = true;
+      // Outer blanks need quotes, and the quotes it takes for them are closed by the one inside.
+      if (format === 'ini' && text.includes('"') && text !== text.trim()) isBroken = true;
       if (format === 'dotenv' && text.includes('\\n')) isBroken = true;
       return leaf;
     },
@@ -95,6 +97,9 @@ function isBrokenByTheirs(tree: Tree, format: FormatName): boolean {
   });
   return isBroken;
 }
+
+/** Fixed, so that CI does not depend on chance. Another one looks at other documents. */
+const seed = 20_261_124;
 
 describe.each(formats)('the real sops and %s', (format) => {
   it(
@@ -110,7 +115,7 @@ describe.each(formats)('the real sops and %s', (format) => {
           if (!isBroken)
             expect(Buffer.from(theirs).toString('latin1')).toBe(Buffer.from(ours).toString('latin1'));
         }),
-        { numRuns: documentsEachWay },
+        { numRuns: documentsEachWay, seed },
       );
       console.log(
         `${format}: ${documentsEachWay} of ours decrypted by sops, ${compared} compared byte for byte`,
@@ -129,7 +134,7 @@ describe.each(formats)('the real sops and %s', (format) => {
           if (format === 'json') expect(floated(read)).toBe(floated(tree));
           else expect(isSameTree(read, tree) || contentOf(read)).toBe(true);
         }),
-        { numRuns: documentsEachWay },
+        { numRuns: documentsEachWay, seed },
       );
     },
     5 * minutes,
@@ -206,7 +211,7 @@ describe('turns in setting values of one file', () => {
           const printed = JSON.parse(await outputOf(home.sops(['decrypt', '--output-type', 'json', name])));
           expect(format === 'ini' ? printed.s : printed).toEqual(values);
         }),
-        { numRuns: 15 },
+        { numRuns: 15, seed },
       );
     },
     5 * minutes,
