@@ -85,6 +85,7 @@ function contextOf(
       colours: false,
       data: async (data) => void printed.push(Buffer.from(data)),
       talk: (line) => void said.push(line),
+      progress: () => undefined,
       readInput: async () => Buffer.from(input ?? ''),
     },
     json: false,

@@ -2,8 +2,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { homedir, userInfo } from 'node:os';
-import { ClefError, type World } from '@clef/core';
+import { ClefError, type Progress, type World } from '@clef/core';
 import { escapeControl } from '@clef/strict';
+import { progressBar } from './progress-bar.ts';
 import { readInput } from './read-input.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -22,6 +23,8 @@ export type Terminal = {
   readonly data: (data: Uint8Array | string) => Promise<void>;
   /** One line for a person, on stderr; control characters are shown escaped. */
   readonly talk: (line: string) => void;
+  /** How far long work has come; shown on a terminal only. */
+  readonly progress: (progress: Progress) => void;
   /** All of standard input; more than `maxBytes` where there is more. A usage error when nothing arrives for 30 s. */
   readonly readInput: (maxBytes: number) => Promise<Uint8Array>;
 };
@@ -36,6 +39,10 @@ export function processTerminal(): Terminal {
   // Nobody reads what we would say of it.
   process.stderr.on('error', () => undefined);
   const talkIsTerminal = process.stderr.isTTY === true;
+  const bar = progressBar(
+    (text) => process.stderr.write(text),
+    () => performance.now(),
+  );
   return {
     inputIsTerminal: process.stdin.isTTY === true,
     outputIsTerminal: process.stdout.isTTY === true,
@@ -43,11 +50,16 @@ export function processTerminal(): Terminal {
     colours: talkIsTerminal && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb',
     data: (data) =>
       new Promise<void>((resolve, reject) => {
+        bar.clear();
         process.stdout.write(data, (error) => (error ? reject(error) : resolve()));
       }).catch((error: NodeJS.ErrnoException) => {
         throw unwritable(error);
       }),
+    progress: (progress) => {
+      if (talkIsTerminal) bar.show(progress);
+    },
     talk: (line) => {
+      bar.clear();
       process.stderr.write(`${escapeControl(line)}\n`);
     },
     // Somebody who types may think for longer than a program.
@@ -79,6 +91,7 @@ export function processWorld(terminal: Terminal): World {
     userName: loginName(),
     now: () => Date.now(),
     randomBytes: (length) => randomBytes(length),
+    progress: terminal.progress,
     notify: ({ level, message }) => terminal.talk(level === 'warning' ? `warning: ${message}` : message),
     ...(terminal.inputIsTerminal && terminal.talkIsTerminal ? { askPassphrase: askHidden } : {}),
   };

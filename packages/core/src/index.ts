@@ -60,4 +60,4 @@ export type { SopsKeyOptions, SopsNewFileOptions } from './sops-files/recipients
 export { type RotateFileRequest, rotateSopsFile } from './sops-files/rotate-file.ts';
 export type { SopsDestination, SopsSourceRequest } from './sops-files/source.ts';
 export { type KeyChange, type UpdateKeysRequest, updateSopsKeys } from './sops-files/update-keys.ts';
-export type { Notice, World } from './world.ts';
+export type { Notice, Progress, World } from './world.ts';

@@ -4,6 +4,9 @@
 /** Something to tell a person beside the result; never holds a value. */
 export type Notice = { readonly level: 'note' | 'warning'; readonly message: string };
 
+/** How far work has come that may take long: "Rotating data keys", 3 of 100. Holds no value. */
+export type Progress = { readonly what: string; readonly done: number; readonly total: number };
+
 /** The machine as an argument. */
 export type World = {
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -19,6 +22,8 @@ export type World = {
   readonly randomBytes: (length: number) => Uint8Array;
   /** Told at once, in order. */
   readonly notify: (notice: Notice) => void;
+  /** Told after each step of work on many things; a face shows it once a second has passed, and only to a person. */
+  readonly progress?: (progress: Progress) => void;
   /** Asks for a passphrase without echo; absent where nobody can answer. */
   readonly askPassphrase?: (question: string) => Promise<string>;
 };

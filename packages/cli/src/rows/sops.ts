@@ -75,7 +75,7 @@ const keyChanges: readonly OptionDefinition[] = (['add', 'rm'] as const).flatMap
 const asSops = 'Same options and exit codes as the SOPS command.';
 
 /** One row a subcommand. */
-export const sopsCommands: readonly CommandDefinition[] = [
+export const sopsRows: readonly CommandDefinition[] = [
   {
     name: 'sops decrypt',
     summary: 'Decrypt a SOPS file to standard output',
@@ -93,7 +93,7 @@ export const sopsCommands: readonly CommandDefinition[] = [
       ...opening,
     ],
     examples: [{ line: `clef sops decrypt --extract '["db"]["url"]' secrets.yaml`, does: 'print one value' }],
-    load: () => import('./sops-decrypt.ts'),
+    load: () => import('../commands/sops-decrypt.ts'),
   },
   {
     name: 'sops encrypt',
@@ -114,7 +114,7 @@ export const sopsCommands: readonly CommandDefinition[] = [
     examples: [
       { line: 'clef sops encrypt --age age1… --in-place secrets.yaml', does: 'encrypt a file where it is' },
     ],
-    load: () => import('./sops-encrypt.ts'),
+    load: () => import('../commands/sops-encrypt.ts'),
   },
   {
     name: 'sops edit',
@@ -122,7 +122,7 @@ export const sopsCommands: readonly CommandDefinition[] = [
     details: `${asSops} The plaintext is only ever in memory-backed storage.`,
     arguments: [file],
     options: [inputType, outputType, ignoreMac, config, ...opening],
-    load: () => import('./sops-edit.ts'),
+    load: () => import('../commands/sops-edit.ts'),
   },
   {
     name: 'sops set',
@@ -144,7 +144,7 @@ export const sopsCommands: readonly CommandDefinition[] = [
         does: 'set a value that is not in argv',
       },
     ],
-    load: () => import('./sops-set.ts'),
+    load: () => import('../commands/sops-set.ts'),
   },
   {
     name: 'sops unset',
@@ -152,7 +152,7 @@ export const sopsCommands: readonly CommandDefinition[] = [
     details: asSops,
     arguments: [file, index],
     options: [idempotent, inputType, outputType, ignoreMac, ...opening],
-    load: () => import('./sops-unset.ts'),
+    load: () => import('../commands/sops-unset.ts'),
   },
   {
     name: 'sops rotate',
@@ -173,7 +173,7 @@ export const sopsCommands: readonly CommandDefinition[] = [
     examples: [
       { line: 'clef sops rotate --in-place --rm-age age1… secrets.yaml', does: 'shut somebody out' },
     ],
-    load: () => import('./sops-rotate.ts'),
+    load: () => import('../commands/sops-rotate.ts'),
   },
   {
     name: 'sops updatekeys',
@@ -181,7 +181,7 @@ export const sopsCommands: readonly CommandDefinition[] = [
     details: `${asSops} Values stay as they are; somebody taken out still knows the data key until "clef sops rotate".`,
     arguments: [file],
     options: [{ flag: '-y, --yes', summary: 'do not ask' }, inputType, config, ...opening.slice(1)],
-    load: () => import('./sops-updatekeys.ts'),
+    load: () => import('../commands/sops-updatekeys.ts'),
   },
   {
     name: 'sops filestatus',
@@ -189,7 +189,7 @@ export const sopsCommands: readonly CommandDefinition[] = [
     details: asSops,
     arguments: [file],
     options: [inputType],
-    load: () => import('./sops-filestatus.ts'),
+    load: () => import('../commands/sops-filestatus.ts'),
   },
   {
     name: 'sops exec-env',
@@ -212,7 +212,7 @@ export const sopsCommands: readonly CommandDefinition[] = [
     examples: [
       { line: "clef sops exec-env app.env 'node server.js'", does: 'run a program with the values' },
     ],
-    load: () => import('./sops-exec-env.ts'),
+    load: () => import('../commands/sops-exec-env.ts'),
   },
   {
     name: 'sops exec-file',
@@ -231,14 +231,14 @@ export const sopsCommands: readonly CommandDefinition[] = [
     examples: [
       { line: "clef sops exec-file app.json 'server --config {}'", does: 'give a program its configuration' },
     ],
-    load: () => import('./sops-exec-file.ts'),
+    load: () => import('../commands/sops-exec-file.ts'),
   },
   ...['publish', 'keyservice', 'groups'].map(
     (name): CommandDefinition => ({
       name: `sops ${name}`,
       summary: 'Not covered',
       passThrough: true,
-      load: () => import('./sops-not-covered.ts'),
+      load: () => import('../commands/sops-not-covered.ts'),
     }),
   ),
 ];

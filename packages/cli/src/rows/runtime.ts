@@ -1,0 +1,30 @@
+// The rows of what keeps running: the agent and the emulator.
+import type { CommandDefinition } from '../command.ts';
+
+export const runtimeRows: readonly CommandDefinition[] = [
+  {
+    name: 'agent',
+    summary: 'Keep one artifact fresh and serve its values on 127.0.0.1',
+    details: 'Run "clef agent --help" for its settings. The same program is installed as clef-agent.',
+    passThrough: true,
+    load: () => import('../commands/agent.ts'),
+  },
+  {
+    name: 'kms emulate',
+    summary: 'Run AWS KMS and GCP KMS on this machine, for development and tests',
+    details:
+      'Speaks the wire protocols over software keys, with roles, policies and metadata endpoints. Loopback only. Never for production.',
+    options: [
+      { flag: '--port', value: 'port', summary: 'the port (default: any free one)' },
+      {
+        flag: '--state',
+        value: 'file',
+        summary: 'keep keys and roles in this file (0600; it holds key material in the clear)',
+      },
+    ],
+    examples: [
+      { line: 'clef kms emulate --port 7780', does: 'print the variables to set, and serve until Ctrl-C' },
+    ],
+    load: () => import('../commands/kms-emulate.ts'),
+  },
+];

@@ -1,0 +1,97 @@
+// The rows of daily work with secrets: writing, reading, running.
+import type { CommandDefinition } from '../command.ts';
+import { allowEnv, cell, key, yes } from './shared.ts';
+
+export const secretRows: readonly CommandDefinition[] = [
+  {
+    name: 'set',
+    summary: 'Store a value',
+    details:
+      'Without a value it is asked for on a terminal, without echo, and read from standard input otherwise, byte for byte. A value given as an argument can be read by other processes while the command runs: it is refused in protected environments.',
+    arguments: [cell, key, { name: 'value', summary: 'the value, or - for standard input', optional: true }],
+    options: [
+      { flag: '--trim-newline', summary: 'take one newline off the end of standard input' },
+      { flag: '--create', summary: 'create the namespace although its name is close to an existing one' },
+      allowEnv,
+      yes,
+    ],
+    examples: [
+      {
+        line: 'clef set database/development DB_URL "postgres://localhost:5432/myapp"',
+        does: 'store a value',
+      },
+      {
+        line: 'openssl rand -hex 32 | clef set payments/production API_KEY --trim-newline --yes',
+        does: 'store what another program prints',
+      },
+    ],
+    load: () => import('../commands/set.ts'),
+  },
+  {
+    name: 'get',
+    summary: 'Print a value',
+    details:
+      'The exact bytes; on a terminal one newline more, and control characters are shown escaped unless --raw is given.',
+    arguments: [cell, key],
+    options: [{ flag: '--raw', summary: 'print control characters as they are, also on a terminal' }],
+    examples: [{ line: 'clef get database/development DB_URL', does: 'print one value' }],
+    load: () => import('../commands/get.ts'),
+  },
+  {
+    name: 'list',
+    summary: 'List the keys of a cell, or all cells',
+    arguments: [{ ...cell, optional: true }],
+    examples: [
+      { line: 'clef list', does: 'show every cell of the matrix and how many keys it has' },
+      { line: 'clef list database/development', does: 'show the keys of one cell; needs no key of yours' },
+    ],
+    load: () => import('../commands/list.ts'),
+  },
+  {
+    name: 'delete',
+    summary: 'Delete keys from a cell',
+    arguments: [cell, key],
+    options: [yes],
+    examples: [{ line: 'clef delete database/development DB_URL', does: 'delete one key' }],
+    load: () => import('../commands/delete.ts'),
+  },
+  {
+    name: 'export',
+    summary: 'Print the values of a cell for another program',
+    details:
+      'Each format gives back the exact bytes, or refuses the value by name. Keys keep the order of the file.',
+    arguments: [cell],
+    options: [
+      { flag: '--format', value: 'format', summary: 'dotenv, json or sh (default: dotenv)' },
+      allowEnv,
+    ],
+    examples: [
+      {
+        line: 'eval "$(clef export database/development --format sh)"',
+        does: 'set variables in this shell; keep the quotes',
+      },
+    ],
+    load: () => import('../commands/export.ts'),
+  },
+  {
+    name: 'exec',
+    summary: 'Run a command with the values of a cell as its environment',
+    details:
+      "The exit code is the command's own (128+N when a signal ended it); 125 when Clef itself failed, 126 when the command is not executable, 127 when it does not exist. Variables that hold keys of Clef or SOPS are not passed on.",
+    arguments: [cell],
+    options: [
+      { flag: '--only', value: 'keys', summary: 'pass only these keys, separated by commas' },
+      {
+        flag: '--pristine',
+        summary: "start from an empty environment: only PATH, HOME and the cell's values",
+      },
+      { flag: '--keep-clef-env', summary: 'pass on CLEF_AGE_KEY… and the like too' },
+      allowEnv,
+    ],
+    takesCommandLine: true,
+    examples: [
+      { line: 'clef exec database/development -- node server.js', does: 'run a server with its secrets' },
+    ],
+    load: () => import('../commands/exec.ts'),
+  },
+];

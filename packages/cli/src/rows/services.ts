@@ -1,0 +1,81 @@
+// The rows about workloads: service identities and their artifacts.
+import type { CommandDefinition } from '../command.ts';
+
+export const serviceRows: readonly CommandDefinition[] = [
+  {
+    name: 'service create',
+    summary: 'Add a service identity to clef.yaml',
+    details:
+      'Names what the workload gets and the key that its artifacts are sealed to in each environment: a KMS key, or an age public key for workloads without KMS. Without --verify your own Ed25519 signing key is used, made on first use.',
+    arguments: [{ name: 'name', summary: 'the service identity, for example api-gateway' }],
+    options: [
+      { flag: '--namespaces', value: 'names', summary: 'the namespaces it may have, separated by commas' },
+      {
+        flag: '--seal',
+        value: 'environment=key',
+        repeatable: true,
+        summary: 'the sealing key of an environment',
+      },
+      {
+        flag: '--verify',
+        value: 'environment=key',
+        repeatable: true,
+        summary: 'a key that the agent trusts (ed25519:… or p256:…)',
+      },
+      { flag: '--description', value: 'text', summary: 'what it is' },
+      {
+        flag: '--prefix',
+        value: 'kind',
+        summary: '"namespace": put the namespace before each name (database__DB_URL)',
+      },
+    ],
+    examples: [
+      {
+        line: 'clef service create api-gateway --namespaces database --seal production=awskms:///arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab',
+        does: 'a service that opens its artifact with its own role',
+      },
+    ],
+    load: () => import('../commands/service-create.ts'),
+  },
+  {
+    name: 'service list',
+    summary: 'List the service identities',
+    load: () => import('../commands/service-list.ts'),
+  },
+  {
+    name: 'service show',
+    summary: 'Show a service identity, or the settings of its agent',
+    arguments: [
+      { name: 'name', summary: 'the service identity' },
+      { name: 'environment', summary: 'one of its environments', optional: true },
+    ],
+    options: [{ flag: '--agent-env', summary: "print the agent's pinned settings as variables" }],
+    examples: [
+      {
+        line: 'clef service show api-gateway production --agent-env',
+        does: 'what to set where the agent runs',
+      },
+    ],
+    load: () => import('../commands/service-show.ts'),
+  },
+  {
+    name: 'pack',
+    summary: 'Seal what a service may have into one artifact',
+    details:
+      'Decrypts only the cells in scope, merges them, encrypts them to a key pair made for this one artifact, wraps the private key with the sealing key, and signs. The output is complete or absent.',
+    arguments: [
+      { name: 'service', summary: 'the service identity' },
+      { name: 'environment', summary: 'one of its environments' },
+    ],
+    options: [
+      { flag: '--to', value: 'destination', summary: 'a file, or - for standard output (default)' },
+      { flag: '--expires-in', value: 'duration', summary: 'for example 12h or 30d (default: 30d)' },
+      {
+        flag: '--allow-dirty',
+        summary: 'pack a protected environment although files in scope differ from HEAD',
+      },
+    ],
+    examples: [{ line: 'clef pack api-gateway production --to api-gateway.json', does: 'make an artifact' }],
+    load: () => import('../commands/pack.ts'),
+  },
+];

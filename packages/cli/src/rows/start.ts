@@ -1,0 +1,25 @@
+// The rows of what a person meets first: starting, joining, looking around.
+import type { CommandDefinition } from '../command.ts';
+
+export const startRows: readonly CommandDefinition[] = [
+  {
+    name: 'init',
+    summary: 'Start a Clef repository here, or join the one that is here',
+    details:
+      'In a new folder it writes clef.yaml with the environments development, staging and production (protected), makes an age key if you have none, and lets you read everything. In an initialised repository it makes a key if you have none and prints the one line to send to a teammate.',
+    options: [{ flag: '--passphrase', summary: 'keep the new age key in a file wrapped with a passphrase' }],
+    examples: [{ line: 'clef init', does: 'make this folder a Clef repository' }],
+    load: () => import('../commands/init.ts'),
+  },
+  {
+    name: 'demo',
+    summary: 'Show the whole story on this machine: from init to an agent that opens its secrets by role',
+    options: [{ flag: '--keep', summary: 'leave the temporary folder in place' }],
+    load: () => import('../commands/demo.ts'),
+  },
+  {
+    name: 'version',
+    summary: 'Print the version',
+    load: () => import('../commands/version.ts'),
+  },
+];
