@@ -12,7 +12,8 @@ import {
 import { join } from 'node:path';
 import { encryptWithPassphrase } from '@clef/sops';
 import { describe, expect, it } from 'vitest';
-import { createAgeKey, listAgeKeys, ownRecipients } from '../src/keys/age-keys.ts';
+import { ownRecipients } from '../src/keys/age-keys.ts';
+import { createAgeKey, listAgeKeys } from '../src/keys/key-store.ts';
 import { initRepository } from '../src/matrix/init-repository.ts';
 import { addRecipient } from '../src/people/recipients.ts';
 import { openRepository } from '../src/repository.ts';

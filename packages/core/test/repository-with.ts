@@ -18,7 +18,7 @@ import { generateAgeIdentity } from '@clef/sops';
 import { afterAll, expect } from 'vitest';
 import { changeCell } from '../src/cells/write.ts';
 import { ClefError, type ErrorCode } from '../src/errors.ts';
-import { createAgeKey } from '../src/keys/age-keys.ts';
+import { createAgeKey } from '../src/keys/key-store.ts';
 import { newManifestText } from '../src/manifest/new-manifest.ts';
 import { openRepository, type Repository } from '../src/repository.ts';
 import { exportSecrets } from '../src/secrets/export-secrets.ts';

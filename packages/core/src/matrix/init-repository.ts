@@ -4,7 +4,8 @@ import { realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ClefError } from '../errors.ts';
 import { gitState, gitUserName } from '../git/git.ts';
-import { createAgeKey, ownRecipients } from '../keys/age-keys.ts';
+import { ownRecipients } from '../keys/age-keys.ts';
+import { createAgeKey } from '../keys/key-store.ts';
 import { nameFault, slug } from '../manifest/names.ts';
 import { manifestSchemaPath, newManifestText } from '../manifest/new-manifest.ts';
 import {

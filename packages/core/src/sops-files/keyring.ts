@@ -18,9 +18,11 @@ import {
 } from '@clef/sops';
 import { decodeUtf8 } from '@clef/strict';
 import { ClefError } from '../errors.ts';
-import { clefIdentities, identitiesOf, listAgeKeys } from '../keys/age-keys.ts';
+import { clefIdentities } from '../keys/age-keys.ts';
 import { sopsCloudKeys } from '../keys/cloud-keys.ts';
 import { platformConfigFolder } from '../keys/config-folder.ts';
+import { listAgeKeys } from '../keys/key-store.ts';
+import { identitiesOf } from '../keys/key-text.ts';
 import type { World } from '../world.ts';
 import { badArgument, during } from './outcome.ts';
 import { splitWords } from './words.ts';
