@@ -30,19 +30,19 @@ function fromToken(token: string): GcpAuthorization {
 }
 
 type Library = typeof import('google-auth-library');
-type Login = { readonly library: Library; readonly auth: InstanceType<Library['GoogleAuth']> };
+type Login = { readonly sdk: Library; readonly auth: InstanceType<Library['GoogleAuth']> };
 
 function fromLibrary(): GcpAuthorization {
   let login: Login | undefined;
   const forget = (): void => {
     // It remembers for ever that there was no metadata server, which may only have been slow to start.
-    login?.library.gcpMetadata.resetIsAvailableCache();
+    login?.sdk.gcpMetadata.resetIsAvailableCache();
     login = undefined;
   };
   return {
     headers: async (url) => {
-      const library = login?.library ?? (await import('google-auth-library'));
-      login ??= { library, auth: new library.GoogleAuth({ scopes: [scope], projectId }) };
+      const sdk = login?.sdk ?? (await import('google-auth-library'));
+      login ??= { sdk, auth: new sdk.GoogleAuth({ scopes: [scope], projectId }) };
       try {
         return pick(await login.auth.getRequestHeaders(url));
       } catch (error) {
