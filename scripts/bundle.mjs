@@ -1,10 +1,12 @@
 // Bundles the `clef` and `clef-agent` commands into one file each. What only some commands need goes into files of its own
 // beside it, so that a command pays only for what it uses.
+import * as childProcess from 'node:child_process';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { directImports } from './direct-imports.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -49,6 +51,25 @@ function leaveOut(folder, lazy) {
   };
 }
 
+/** `node:child_process` is loaded with its first use: commander and we import it at the top, and few commands start a program. */
+const lateChildProcess = {
+  name: 'late-child-process',
+  setup(builder) {
+    const name = 'node:child_process';
+    builder.onResolve({ filter: /^(node:)?child_process$/ }, ({ namespace }) =>
+      namespace === 'late' ? undefined : { path: name, namespace: 'late' },
+    );
+    builder.onLoad({ filter: /.*/, namespace: 'late' }, () => ({
+      contents: Object.keys(childProcess)
+        .map(
+          (key) =>
+            `Object.defineProperty(exports, '${key}', { enumerable: true, get: () => require('${name}').${key} });`,
+        )
+        .join('\n'),
+    }));
+  },
+};
+
 /** Bundles a command and everything it loads lazily; returns the files. */
 async function outputsOf(packageFolder, command) {
   const outdir = join(root, 'packages', packageFolder, 'dist');
@@ -60,7 +81,7 @@ async function outputsOf(packageFolder, command) {
       ...options,
       outdir,
       write: false,
-      plugins: [leaveOut(folder, lazy)],
+      plugins: [leaveOut(folder, lazy), directImports(root, rarelyNeeded), lateChildProcess],
     });
     files.push(...outputFiles);
   };

@@ -15,9 +15,7 @@ export type Peer =
   | 'script'
   | 'aws'
   | 'gcloud'
-  | 'moto_server'
-  | 'dbus-run-session'
-  | 'gnome-keyring-daemon';
+  | 'moto_server';
 
 const allowedAbsent = (process.env['CLEF_PEERS_ABSENT'] ?? '').split(',').filter((name) => name !== '');
 

@@ -19,9 +19,8 @@ function start() {
     filename: bundled,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
-  const markFile = `${cacheFile}-${commandWord()}`;
-  if (!existsSync(markFile))
-    process.once('exit', () => keepCache(cacheFile, markFile, script.createCachedData()));
+  if (script.cachedDataRejected !== false)
+    process.once('exit', (code) => code === 0 && keepCache(cacheFile, script));
   const module = { exports: {} };
   const run = script.runInThisContext();
   run.call(module.exports, module.exports, createRequire(bundled), module, bundled, dirname(bundled));
@@ -30,10 +29,13 @@ function start() {
 /** Named after the very bytes of the bundle: V8 itself compares only their number. */
 function cacheFileOf(source) {
   const digest = createHash('sha256').update(source).digest('hex').slice(0, 32);
-  return join(dirname(bundled), `${cachePrefix}${digest}-${process.version}-${process.arch}`);
+  return join(
+    dirname(bundled),
+    `${cachePrefix}${digest}-${process.version}-${process.arch}-${commandWord()}`,
+  );
 }
 
-/** A cache holds what was compiled until it was made, so each command adds its own part to it, once. */
+/** To each command its own: a cache holds what was compiled until it was made, and all of it is read at every start. */
 function commandWord() {
   const word = process.argv[2] ?? '';
   return /^[a-z]{1,16}$/.test(word) ? word : 'other';
@@ -48,7 +50,8 @@ function readIfThere(file) {
   }
 }
 
-function keepCache(cacheFile, markFile, data) {
+/** After a success only: what failed early has compiled little, and may be no command at all. */
+function keepCache(cacheFile, script) {
   const folder = dirname(cacheFile);
   const [current] = basename(cacheFile).split('-v');
   try {
@@ -58,9 +61,8 @@ function keepCache(cacheFile, markFile, data) {
     );
     for (const name of old) rmSync(join(folder, name), { force: true });
     const temporary = join(folder, `.new-${process.pid}`);
-    writeFileSync(temporary, data, { mode: 0o644, flag: 'wx' });
+    writeFileSync(temporary, script.createCachedData(), { mode: 0o644, flag: 'wx' });
     renameSync(temporary, cacheFile);
-    writeFileSync(markFile, '');
   } catch {
     // An installation that is not ours to write: it stays without a cache.
   }

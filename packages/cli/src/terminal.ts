@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { homedir, userInfo } from 'node:os';
+import { isatty } from 'node:tty';
 import { ClefError, type Progress, type World } from '@clef/core';
 import { escapeControl } from '@clef/strict';
 import { progressBar } from './progress-bar.ts';
@@ -39,12 +40,14 @@ export function processTerminal(): Terminal {
   // Nobody reads what we would say of it.
   process.stderr.on('error', () => undefined);
   const talkIsTerminal = process.stderr.isTTY === true;
+  // Asked of the system: Node opens a standard stream when it is named, and few commands read.
+  const inputIsTerminal = isatty(0);
   const bar = progressBar(
     (text) => process.stderr.write(text),
     () => performance.now(),
   );
   return {
-    inputIsTerminal: process.stdin.isTTY === true,
+    inputIsTerminal,
     outputIsTerminal: process.stdout.isTTY === true,
     talkIsTerminal,
     colours: talkIsTerminal && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb',
@@ -66,7 +69,7 @@ export function processTerminal(): Terminal {
     readInput: (maxBytes) =>
       readInput(process.stdin, {
         maxBytes,
-        silentSeconds: process.stdin.isTTY === true ? typingSeconds : silentSeconds,
+        silentSeconds: inputIsTerminal ? typingSeconds : silentSeconds,
       }),
   };
 }
