@@ -1,7 +1,8 @@
 // AWS KMS through the official SDK and its default credential chain: no credential is stored or chosen here. The region
 // comes from the key's own ARN, and an answer must name that very key.
 import type { KMSClient } from '@aws-sdk/client-kms';
-import { checkEndpoints, connectionCode, isAllowedAddress, readEndpoint } from './endpoint.ts';
+import { type AwsAccess, guardAwsClient, readAwsAccess } from './aws-access.ts';
+import { connectionCode } from './endpoint.ts';
 import type { AwsKey } from './key-reference.ts';
 import type { KmsContext, KmsSettings, Provider } from './kms.ts';
 import { type KmsCode, KmsError, serviceFailure } from './kms-error.ts';
@@ -15,16 +16,6 @@ import {
 } from './limits.ts';
 import { withTimeLimit } from './tries.ts';
 
-const endpointVariables = ['AWS_ENDPOINT_URL_KMS', 'AWS_ENDPOINT_URL'];
-/** Where the credential chain sends tokens. The SDK reads these itself. */
-const credentialEndpoints = [
-  'AWS_ENDPOINT_URL',
-  'AWS_ENDPOINT_URL_STS',
-  'AWS_ENDPOINT_URL_SSO',
-  'AWS_ENDPOINT_URL_SSO_OIDC',
-  'AWS_ENDPOINT_URL_SIGNIN',
-];
-
 const isAboutCredentials: ReadonlySet<KmsCode> = new Set<KmsCode>(['no_credentials', 'denied']);
 
 type Verb = 'wrap' | 'unwrap';
@@ -32,12 +23,12 @@ type Sdk = typeof import('@aws-sdk/client-kms');
 
 /** @throws {KmsError} `bad_endpoint` where an endpoint override is not allowed. */
 export async function openAws(settings: KmsSettings): Promise<Provider<AwsKey>> {
-  const endpoint = readAwsEndpoint(settings);
+  const access = readAwsAccess('KMS', settings);
   const sdk = await import('@aws-sdk/client-kms');
   const timeoutSeconds = settings.timeoutSeconds ?? defaultTimeoutSeconds;
   const clients = new Map<string, KMSClient>();
   const clientOf = ({ region }: AwsKey): KMSClient => {
-    const client = clients.get(region) ?? makeClient(sdk, region, settings, endpoint);
+    const client = clients.get(region) ?? makeClient(sdk, region, settings, access);
     clients.set(region, client);
     return client;
   };
@@ -71,16 +62,8 @@ export async function openAws(settings: KmsSettings): Promise<Provider<AwsKey>> 
   };
 }
 
-function readAwsEndpoint({ environment, notify }: KmsSettings): URL | undefined {
-  if (environment['AWS_IGNORE_CONFIGURED_ENDPOINT_URLS']?.toLowerCase() === 'true') return undefined;
-  checkEndpoints(environment, credentialEndpoints);
-  return readEndpoint(environment, endpointVariables, notify);
-}
-
-function makeClient(sdk: Sdk, region: string, settings: KmsSettings, endpoint: URL | undefined): KMSClient {
+function makeClient(sdk: Sdk, region: string, settings: KmsSettings, access: AwsAccess): KMSClient {
   const milliseconds = trySeconds * 1000;
-  const silent = (): void => undefined;
-  const credentials = staticCredentials(settings);
   const client = new sdk.KMSClient({
     region,
     maxAttempts: settings.attempts ?? defaultAttempts,
@@ -90,28 +73,10 @@ function makeClient(sdk: Sdk, region: string, settings: KmsSettings, endpoint: U
       // Else it only warns.
       throwOnRequestTimeout: true,
     },
-    // It would write to the terminal, or into the middle of an agent's log.
-    logger: { debug: silent, info: silent, warn: silent, error: silent },
-    ...(endpoint === undefined ? {} : { endpoint: endpoint.href }),
-    ...(credentials === undefined ? freshFiles : { credentials }),
+    ...access,
   });
-  addGuard(client);
+  guardAwsClient(client, () => maxAnswerBytes, guardFailure);
   return client;
-}
-
-/** For the credential chain, which else reads its files once in a process, and misses that they were renewed. */
-const freshFiles = { ignoreCache: true };
-
-type StaticCredentials = { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
-
-/** The first link of the default chain, but of the environment that was given; every other link is the SDK's. */
-function staticCredentials({ environment }: KmsSettings): StaticCredentials | undefined {
-  const named = (name: string): string => environment[name] ?? '';
-  const accessKeyId = named('AWS_ACCESS_KEY_ID');
-  const secretAccessKey = named('AWS_SECRET_ACCESS_KEY');
-  const sessionToken = named('AWS_SESSION_TOKEN');
-  if (named('AWS_PROFILE') !== '' || accessKeyId === '' || secretAccessKey === '') return undefined;
-  return { accessKeyId, secretAccessKey, ...(sessionToken === '' ? {} : { sessionToken }) };
 }
 
 /** Thrown when no credentials came, to tell that apart from what KMS says. */
@@ -142,37 +107,11 @@ class GuardFailure extends Error {
   }
 }
 
-/**
- * The last word before the wire and the first after it: the SDK takes endpoints from its own configuration files too
- * (catalogue INV-111), and reads answers of any length.
- */
-function addGuard(client: KMSClient): void {
-  client.middlewareStack.add(
-    (next) => async (args) => {
-      if (!isAllowedAddress(args.request as URL)) {
-        const message = 'The AWS configuration names an endpoint that is neither https nor on this machine';
-        throw new GuardFailure('bad_endpoint', message);
-      }
-      const result = await next(args);
-      const response = result.response as { body: AsyncIterable<Uint8Array> | Uint8Array };
-      response.body = await readLimited(response.body as AsyncIterable<Uint8Array>);
-      return result;
-    },
-    { step: 'deserialize', priority: 'low', name: 'clefGuard' },
-  );
-}
-
-async function readLimited(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
-    // Leaving the loop destroys the stream.
-    if (length > maxAnswerBytes)
-      throw new GuardFailure('mismatch', `AWS KMS gave an answer that has more than ${maxAnswerBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return new Uint8Array(Buffer.concat(chunks));
+function guardFailure(why: 'endpoint' | 'too_large'): GuardFailure {
+  if (why === 'too_large')
+    return new GuardFailure('mismatch', `AWS KMS gave an answer that has more than ${maxAnswerBytes} bytes`);
+  const message = 'The AWS configuration names an endpoint that is neither https nor on this machine';
+  return new GuardFailure('bad_endpoint', message);
 }
 
 function asFields(context: KmsContext | undefined): { EncryptionContext?: Record<string, string> } {

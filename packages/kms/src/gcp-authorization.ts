@@ -2,7 +2,7 @@
 // are kept by google-auth-library, never by us.
 import type { KmsSettings } from './kms.ts';
 
-const scope = 'https://www.googleapis.com/auth/cloudkms';
+const cloudKmsScope = 'https://www.googleapis.com/auth/cloudkms';
 /** Goes nowhere, as a key names its own project; without it the library runs gcloud, or asks Google, to learn one. */
 const projectId = 'unused';
 
@@ -13,10 +13,14 @@ export type GcpAuthorization = {
   forget(): void;
 };
 
-export function openGcpAuthorization({ environment }: Pick<KmsSettings, 'environment'>): GcpAuthorization {
+/** `scope` is what the machine's own token must be good for; by default Cloud KMS. */
+export function openGcpAuthorization(
+  { environment }: Pick<KmsSettings, 'environment'>,
+  scope = cloudKmsScope,
+): GcpAuthorization {
   const given = environment['GOOGLE_OAUTH_ACCESS_TOKEN'];
   if (given !== undefined && given !== '') return fromToken(given);
-  return fromLibrary();
+  return fromLibrary(scope);
 }
 
 function fromToken(token: string): GcpAuthorization {
@@ -32,7 +36,7 @@ function fromToken(token: string): GcpAuthorization {
 type Library = typeof import('google-auth-library');
 type Login = { readonly sdk: Library; readonly auth: InstanceType<Library['GoogleAuth']> };
 
-function fromLibrary(): GcpAuthorization {
+function fromLibrary(scope: string): GcpAuthorization {
   let login: Login | undefined;
   const forget = (): void => {
     // It remembers for ever that there was no metadata server, which may only have been slow to start.
