@@ -62,7 +62,8 @@ const thirdParty: Readonly<Record<string, readonly string[]>> = {
   // The manifest's YAML and JSON Schema; the keychain.
   core: ['yaml', 'zod/mini', '@napi-rs/keyring'],
   cli: ['commander', '@clack/prompts'],
-  agent: [],
+  // A source in S3, loaded when it is configured.
+  agent: ['@aws-sdk/client-s3'],
   client: [],
   emulator: [],
 };
@@ -70,6 +71,7 @@ const thirdParty: Readonly<Record<string, readonly string[]>> = {
 /** What runs beside an application is a reviewed list (catalogue INV-108). */
 const reachableFromAgent = [
   '@aws-sdk/client-kms',
+  '@aws-sdk/client-s3',
   '@azure/identity',
   'age-encryption',
   'google-auth-library',

@@ -120,7 +120,7 @@ class Settings {
     if (source === undefined || repository === undefined || identity === undefined) return undefined;
     if (environment === undefined || key === undefined || token === undefined) return undefined;
     return {
-      source,
+      source: withRegion(source, key, world.environment),
       repository,
       identity,
       environment,
@@ -149,7 +149,7 @@ class Settings {
     const verifyKeys = this.#optional('VERIFY_KEYS', parseVerifyKeys) ?? [];
     if (isUnsignedAllowed && this.#has('VERIFY_KEYS')) {
       this.#refuse('ALLOW_UNSIGNED', 'CLEF_AGENT_VERIFY_KEYS is set as well: choose one');
-    } else if (isUnsignedAllowed && source?.kind === 'https') {
+    } else if (isUnsignedAllowed && source !== undefined && source.kind !== 'file') {
       this.#refuse('ALLOW_UNSIGNED', 'an unsigned artifact is accepted from a local file only');
     } else if (!isUnsignedAllowed) {
       this.#required('VERIFY_KEYS', parseVerifyKeys, true);
@@ -233,6 +233,19 @@ class Settings {
   #switch(name: SettingName): boolean {
     return this.#optional(name, parseSwitch) ?? false;
   }
+}
+
+/** A bucket's region: what the address says, else what the environment says, else where the pinned key is. */
+function withRegion(
+  source: SourceSetting,
+  key: AgentConfig['key'],
+  { AWS_REGION: named, AWS_DEFAULT_REGION: usual }: AgentWorld['environment'],
+): SourceSetting {
+  if (source.kind !== 's3' || source.region !== undefined) return source;
+  const region = [named, usual].find((value) => value !== undefined && value !== '');
+  if (region !== undefined) return { ...source, region };
+  const isOnAws = key.kind === 'kms' && key.reference.kind === 'awskms';
+  return isOnAws ? { ...source, region: key.reference.region } : source;
 }
 
 function describe(error: unknown): string {

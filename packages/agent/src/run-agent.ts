@@ -9,9 +9,7 @@ import { Refresh } from './refresh.ts';
 import { createRoutes, publicPaths } from './routes.ts';
 import { openSealedCache, type SealedCache, volatileCache } from './sealed-cache.ts';
 import { helpText, parseCommandLine, type SettingTexts } from './settings.ts';
-import { createFileSource } from './sources/file.ts';
-import { createHttpsSource } from './sources/https.ts';
-import type { Source } from './sources/source.ts';
+import { openSource } from './sources/open-source.ts';
 import { openTokens, TokenFileError, type Tokens } from './token-file.ts';
 import { version } from './version.ts';
 import type { AgentWorld } from './world.ts';
@@ -94,7 +92,7 @@ async function serve(config: AgentConfig, world: AgentWorld, log: Log): Promise<
     let url = '';
     const refresh = new Refresh({
       ...config,
-      source: createSource(config, world),
+      source: await openSource(config.source, world),
       reauthorize: config.key.kind === 'age' ? 'never' : config.reauthorize,
       judge,
       cache: await openCache(config, log),
@@ -146,10 +144,6 @@ async function end({ server, tokens, current, refresh }: Life, world: AgentWorld
   await Promise.all([server.close(graceSeconds), Promise.race([refresh.stop(), patience])]);
   cancel();
   current.wipe();
-}
-
-function createSource({ source }: AgentConfig, world: AgentWorld): Source {
-  return source.kind === 'file' ? createFileSource(source.path) : createHttpsSource(source.url, world.now);
 }
 
 function untilStopped(world: AgentWorld): { readonly signal: Promise<void>; forget(): void } {

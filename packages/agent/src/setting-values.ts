@@ -4,11 +4,18 @@ import { isAbsolute, normalize } from 'node:path';
 import { isKmsKey, type KmsKey, parseKeyReference, type VerifyingKey } from '@clef/kms';
 import { parseDuration, parseInteger } from '@clef/strict';
 import type { LogFormat } from './log.ts';
-import { isMetadataAddress } from './sources/https.ts';
+import { isMetadataAddress } from './sources/metadata-addresses.ts';
 
 export type SourceSetting =
   | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 'https'; readonly url: URL };
+  | { readonly kind: 'https'; readonly url: URL }
+  | {
+      readonly kind: 's3';
+      readonly bucket: string;
+      readonly key: string;
+      readonly region: string | undefined;
+    }
+  | { readonly kind: 'gs'; readonly bucket: string; readonly object: string };
 
 export type ListenSetting = { readonly port: number } | { readonly socketPath: string };
 
@@ -27,13 +34,30 @@ export function parseSource(text: string, isHttpAllowed: boolean): SourceSetting
   if (/[\s\p{Cc}]/u.test(text)) throw new Fault('holds a space or a control character');
   if (isAbsolute(text)) return { kind: 'file', path: parsePath(text) };
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase();
-  if (scheme === undefined) throw new Fault('is neither an absolute path nor an https:// address');
   if (scheme === 'file') throw new Fault('is a file: address: give the absolute path itself');
-  if (scheme === 's3' || scheme === 'gs')
-    throw new Fault(`${scheme}:// is not supported yet: use a path or https://`);
+  if (scheme === 's3') return parseS3(text);
+  if (scheme === 'gs') return parseGs(text);
   if (scheme !== 'https' && scheme !== 'http')
-    throw new Fault('is neither an absolute path nor an https:// address');
+    throw new Fault('is neither an absolute path nor an https://, s3:// or gs:// address');
   return { kind: 'https', url: parseUrl(text, isHttpAllowed) };
+}
+
+function parseS3(text: string): SourceSetting {
+  const [place = '', query, ...more] = text.slice('s3://'.length).split('?');
+  const [, bucket, key] = /^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/(.{1,1024})$/u.exec(place) ?? [];
+  const region = query === undefined ? undefined : /^region=([a-z0-9-]{1,32})$/.exec(query)?.[1];
+  if (!text.startsWith('s3://') || bucket === undefined || key === undefined)
+    throw new Fault('is not of the form s3://BUCKET/KEY');
+  if (more.length > 0 || (query !== undefined && region === undefined))
+    throw new Fault('may have one thing behind the question mark: s3://BUCKET/KEY?region=REGION');
+  return { kind: 's3', bucket, key, region };
+}
+
+function parseGs(text: string): SourceSetting {
+  const [, bucket, object] =
+    /^gs:\/\/([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])\/([^?#]{1,1024})$/u.exec(text) ?? [];
+  if (bucket === undefined || object === undefined) throw new Fault('is not of the form gs://BUCKET/OBJECT');
+  return { kind: 'gs', bucket, object };
 }
 
 function parseUrl(text: string, isHttpAllowed: boolean): URL {

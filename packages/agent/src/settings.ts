@@ -10,7 +10,10 @@ type SettingRow = {
 };
 
 export const settingRows = {
-  SOURCE: { value: 'FILE|URL', help: 'the artifact: an absolute path or an https:// address' },
+  SOURCE: {
+    value: 'FILE|URL',
+    help: 'the artifact: an absolute path, or an https://, s3:// or gs:// address (s3://BUCKET/KEY?region=REGION)',
+  },
   REPOSITORY: { value: 'ID', help: 'the id of the repository, from its clef.yaml' },
   IDENTITY: { value: 'NAME', help: 'the service identity' },
   ENVIRONMENT: { value: 'NAME', help: 'the environment' },

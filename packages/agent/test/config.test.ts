@@ -192,8 +192,19 @@ describe('bad values', () => {
     ['H03', 'SOURCE', 'https://[fe80::1]/a', /link-local/],
     ['H03', 'SOURCE', 'https://[::ffff:169.254.169.254]/a', /link-local/],
     ['H03', 'SOURCE', 'https://2852039166/a', /link-local/],
-    ['H03', 'SOURCE', 's3://bucket/key', /not supported yet/],
-    ['H03', 'SOURCE', 'gs://bucket/key', /not supported yet/],
+    ['H03', 'SOURCE', 's3://', /s3:\/\/BUCKET\/KEY/],
+    ['H03', 'SOURCE', 's3://bucket', /s3:\/\/BUCKET\/KEY/],
+    ['H03', 'SOURCE', 's3://bucket/', /s3:\/\/BUCKET\/KEY/],
+    ['H03', 'SOURCE', 's3:///key'],
+    ['H03', 'SOURCE', 's3://Bucket/key'],
+    ['H03', 'SOURCE', 's3://canary:canary@bucket/key'],
+    ['H03', 'SOURCE', 's3://bucket/key?endpoint=http://canary', /region=REGION/],
+    ['H03', 'SOURCE', 's3://bucket/key?region=eu?region=us', /region=REGION/],
+    ['H03', 'SOURCE', 's3://bucket/key?region=', /region=REGION/],
+    ['H03', 'SOURCE', 'gs://', /gs:\/\/BUCKET\/OBJECT/],
+    ['H03', 'SOURCE', 'gs://bucket/', /gs:\/\/BUCKET\/OBJECT/],
+    ['H03', 'SOURCE', 'gs://bucket/o?alt=json', /gs:\/\/BUCKET\/OBJECT/],
+    ['H03', 'SOURCE', 'S3://bucket/key'],
     ['H03', 'SOURCE', 'data:application/json,{}'],
     ['H03', 'SOURCE', 'https://example.com/a\n'],
     ['H03', 'SOURCE', 'https://example.com/a b'],
@@ -268,6 +279,28 @@ describe('good values', () => {
     const loopback = { CLEF_AGENT_SOURCE: 'http://127.0.0.1:8080/a', CLEF_AGENT_ALLOW_HTTP_LOOPBACK: '1' };
     expect(configOf(loopback).source).toMatchObject({ kind: 'https' });
     expect(configOf({ CLEF_AGENT_SOURCE: '/a/../b' }).source).toEqual({ kind: 'file', path: '/b' });
+  });
+
+  test('in a bucket of S3: the region is the address’s, else the environment’s, else that of the KMS key', () => {
+    const regionOf = (source: string, variables: Variables = {}) =>
+      configOf({ CLEF_AGENT_SOURCE: source, ...variables }).source;
+    const place = { kind: 's3', bucket: 'my.bucket', key: 'a/bc.json' };
+    const source = 's3://my.bucket/a/bc.json';
+    expect(regionOf(source)).toEqual({ ...place, region: 'eu-west-1' });
+    expect(regionOf(source, { AWS_DEFAULT_REGION: 'us-east-2' })).toMatchObject({ region: 'us-east-2' });
+    const both = { AWS_REGION: 'us-west-1', AWS_DEFAULT_REGION: 'us-east-2' };
+    expect(regionOf(source, both)).toMatchObject({ region: 'us-west-1' });
+    expect(regionOf(`${source}?region=eu-north-1`, both)).toMatchObject({ region: 'eu-north-1' });
+    const withAge = { CLEF_AGENT_KMS_KEY: undefined, CLEF_AGENT_AGE_KEY_FILE: '/k' };
+    expect(regionOf(source, withAge)).toMatchObject({ region: undefined });
+  });
+
+  test('in Cloud Storage', () => {
+    expect(configOf({ CLEF_AGENT_SOURCE: 'gs://my_bucket/a/b.json' }).source).toEqual({
+      kind: 'gs',
+      bucket: 'my_bucket',
+      object: 'a/b.json',
+    });
   });
 
   test('listening', () => {

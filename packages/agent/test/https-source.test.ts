@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runChild } from '@clef/host';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createHttpsSource, isMetadataAddress } from '../src/sources/https.ts';
+import { createHttpsSource } from '../src/sources/https.ts';
+import { isMetadataAddress } from '../src/sources/metadata-addresses.ts';
 import { maxArtifactBytes, SourceError, type Validator } from '../src/sources/source.ts';
 import { certificate } from './certificate.ts';
 

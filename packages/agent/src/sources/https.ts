@@ -1,191 +1,25 @@
-// An artifact behind an https address: no redirects, no compression, no proxy, a size and a time limit, and never an
-// address that belongs to the machine's own metadata service.
-import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns';
-import { type ClientRequest, type IncomingMessage, request as requestPlain } from 'node:http';
-import { request as requestTls } from 'node:https';
-import { BlockList, isIP } from 'node:net';
-import { type Fetched, maxArtifactBytes, type Source, SourceError, type Validator } from './source.ts';
-
-export type HttpsLimits = { readonly connectMilliseconds: number; readonly totalMilliseconds: number };
-
-const defaultLimits: HttpsLimits = { connectMilliseconds: 5_000, totalMilliseconds: 15_000 };
-
-const metadataAddresses = new BlockList();
-metadataAddresses.addSubnet('169.254.0.0', 16, 'ipv4');
-metadataAddresses.addSubnet('fe80::', 10, 'ipv6');
-metadataAddresses.addAddress('fd00:ec2::254', 'ipv6');
-metadataAddresses.addAddress('100.100.100.200', 'ipv4');
-metadataAddresses.addAddress('168.63.129.16', 'ipv4');
-
-/** Whether this literal address is link-local or a cloud's metadata service. */
-export function isMetadataAddress(address: string): boolean {
-  const family = isIP(address);
-  return family !== 0 && metadataAddresses.check(address, family === 4 ? 'ipv4' : 'ipv6');
-}
+// An artifact behind an https address, asked for with what the last answer said of it.
+import { defaultHttpsLimits, fetchArtifact, type HttpsLimits } from './http-exchange.ts';
+import type { Source, Validator } from './source.ts';
 
 /** The artifact at `url`, which `config.ts` has checked. `now` reads the clock, for `Retry-After` dates. */
-export function createHttpsSource(url: URL, now: () => number, limits: HttpsLimits = defaultLimits): Source {
-  return { kind: 'https', fetch: (validator, signal) => fetchOnce({ url, now, limits, validator, signal }) };
-}
-
-type Attempt = {
-  readonly url: URL;
-  readonly now: () => number;
-  readonly limits: HttpsLimits;
-  readonly validator: Validator | undefined;
-  readonly signal: AbortSignal;
-};
-
-async function fetchOnce(attempt: Attempt): Promise<Fetched> {
-  const controller = new AbortController();
-  const stop = (): void => controller.abort();
-  const timer = setTimeout(stop, attempt.limits.totalMilliseconds);
-  attempt.signal.addEventListener('abort', stop);
-  try {
-    return await readResponse(await exchange(attempt, controller.signal), attempt);
-  } catch (cause) {
-    if (cause instanceof SourceError) throw cause;
-    if (controller.signal.aborted) throw new SourceError('timeout', 'The source did not answer in time');
-    throw explain(cause);
-  } finally {
-    clearTimeout(timer);
-    attempt.signal.removeEventListener('abort', stop);
-  }
-}
-
-function exchange(attempt: Attempt, signal: AbortSignal): Promise<IncomingMessage> {
-  const { url, limits } = attempt;
-  const send = url.protocol === 'https:' ? requestTls : requestPlain;
-  return new Promise((resolve, reject) => {
-    // An agent of its own for each request: no connection is kept, and no proxy of the environment is used.
-    const request = send(url, {
-      agent: false,
-      headers: requestHeaders(attempt.validator),
-      insecureHTTPParser: false,
-      lookup: lookupOutsideMetadata,
-      maxHeaderSize: 16_384,
-      rejectUnauthorized: true,
-      signal,
-    });
-    request.on('response', resolve).on('error', reject);
-    limitConnecting(request, url.protocol === 'https:' ? 'secureConnect' : 'connect', limits);
-    request.end();
-  });
-}
-
-function requestHeaders(validator: Validator | undefined): Record<string, string> {
+export function createHttpsSource(
+  url: URL,
+  now: () => number,
+  limits: HttpsLimits = defaultHttpsLimits,
+): Source {
   return {
-    accept: 'application/json',
-    'accept-encoding': 'identity',
-    'user-agent': 'clef-agent',
-    ...(validator?.etag === undefined ? {} : { 'if-none-match': validator.etag }),
-    ...(validator?.lastModified === undefined ? {} : { 'if-modified-since': validator.lastModified }),
+    kind: 'https',
+    fetch: (validator, signal) => {
+      const headers = conditionsOf(validator);
+      return fetchArtifact({ url, headers, isConditional: validator !== undefined, now, limits, signal });
+    },
   };
 }
 
-function limitConnecting(
-  request: ClientRequest,
-  connected: 'connect' | 'secureConnect',
-  limits: HttpsLimits,
-): void {
-  const expire = (): void =>
-    void request.destroy(new SourceError('timeout', 'The source could not be reached in time'));
-  const timer = setTimeout(expire, limits.connectMilliseconds);
-  request.on('socket', (socket) => socket.once(connected, () => clearTimeout(timer)));
-  request.on('close', () => clearTimeout(timer));
-}
-
-type LookupReply = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
-
-/** Name resolution that does not lead to a metadata service, whatever the name. */
-function lookupOutsideMetadata(hostname: string, options: LookupOptions, reply: LookupReply): void {
-  dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error !== null) return reply(error, []);
-    const allowed = addresses.filter(({ address }) => !isMetadataAddress(address));
-    const [first] = allowed;
-    if (first === undefined)
-      return reply(new SourceError('refused', 'The source is a link-local address'), []);
-    return options.all === true ? reply(null, allowed) : reply(null, first.address, first.family);
-  });
-}
-
-async function readResponse(response: IncomingMessage, attempt: Attempt): Promise<Fetched> {
-  const { statusCode: status = 0, headers } = response;
-  if (status === 304 && attempt.validator !== undefined) {
-    response.destroy();
-    return { kind: 'unchanged' };
-  }
-  const refusal = refuseStatus(status, headers['retry-after'], attempt.now) ?? refuseHeaders(headers);
-  if (refusal !== undefined) {
-    response.destroy();
-    throw refusal;
-  }
-  const bytes = await readBody(response);
-  return { kind: 'artifact', bytes, validator: validatorOf(headers) };
-}
-
-function refuseStatus(
-  status: number,
-  retryAfter: string | undefined,
-  now: () => number,
-): SourceError | undefined {
-  if (status === 200) return undefined;
-  const wait = parseRetryAfter(retryAfter, now);
-  if (status === 429 || (status === 403 && wait !== undefined))
-    return new SourceError('throttled', 'The source asks for fewer requests', wait);
-  if (status === 401 || status === 403)
-    return new SourceError('refused', 'The source refuses to give the artifact');
-  if (status === 404 || status === 410)
-    return new SourceError('not_found', 'The source has no such artifact');
-  if (status >= 300 && status < 400)
-    return new SourceError('redirect', 'The source redirects, which is not followed');
-  if (status >= 500) return new SourceError('unavailable', 'The source has a fault', wait);
-  return new SourceError('bad_response', 'The source gives an answer that is not an artifact');
-}
-
-function refuseHeaders(headers: IncomingMessage['headers']): SourceError | undefined {
-  if ((headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity') {
-    return new SourceError('bad_response', 'The source compresses its answer, which was not asked for');
-  }
-  if (Number(headers['content-length'] ?? 0) > maxArtifactBytes) return tooLarge();
-  return undefined;
-}
-
-async function readBody(response: IncomingMessage): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > maxArtifactBytes) throw tooLarge();
-    chunks.push(chunk);
-  }
-  return new Uint8Array(Buffer.concat(chunks));
-}
-
-function tooLarge(): SourceError {
-  return new SourceError('too_large', 'The answer of the source is larger than an artifact can be');
-}
-
-function validatorOf({ etag, 'last-modified': lastModified }: IncomingMessage['headers']): Validator {
-  return { ...(etag === undefined ? {} : { etag }), ...(lastModified === undefined ? {} : { lastModified }) };
-}
-
-const httpDate = /^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT$/;
-
-/** Seconds, or an HTTP date; at most a day, nothing when it is neither. */
-function parseRetryAfter(text: string | undefined, now: () => number): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^[0-9]{1,9}$/.test(text)) return Math.min(Number(text), 86_400);
-  const seconds = httpDate.test(text) ? Math.ceil((Date.parse(text) - now()) / 1_000) : Number.NaN;
-  return Number.isNaN(seconds) ? undefined : Math.min(Math.max(seconds, 0), 86_400);
-}
-
-function explain(cause: unknown): SourceError {
-  const code = String((cause as NodeJS.ErrnoException).code ?? '');
-  if (/CERT|^ERR_TLS|^ERR_SSL|^EPROTO$/.test(code))
-    return new SourceError('tls', 'The source has no valid certificate for its name');
-  if (/^HPE_|^ERR_HTTP/.test(code))
-    return new SourceError('bad_response', 'The source does not speak HTTP as it should');
-  if (code === 'ECONNRESET') return new SourceError('unavailable', 'The source closed the connection');
-  return new SourceError('unavailable', 'The source cannot be reached');
+function conditionsOf(validator: Validator | undefined): Record<string, string> {
+  return {
+    ...(validator?.etag === undefined ? {} : { 'if-none-match': validator.etag }),
+    ...(validator?.lastModified === undefined ? {} : { 'if-modified-since': validator.lastModified }),
+  };
 }

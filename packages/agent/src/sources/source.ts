@@ -1,7 +1,12 @@
 // Where an artifact comes from. A source only carries bytes: what they are worth is judged by `refresh.ts`.
 
 /** What a source said about the bytes it gave, to be shown to it at the next fetch. */
-export type Validator = { readonly etag?: string; readonly lastModified?: string };
+export type Validator = {
+  readonly etag?: string;
+  readonly lastModified?: string;
+  /** Of an object in Cloud Storage. */
+  readonly generation?: string;
+};
 
 export type Fetched =
   | { readonly kind: 'artifact'; readonly bytes: Uint8Array; readonly validator?: Validator }
@@ -9,7 +14,7 @@ export type Fetched =
   | { readonly kind: 'unchanged' };
 
 export type Source = {
-  readonly kind: 'file' | 'https';
+  readonly kind: 'file' | 'https' | 's3' | 'gs';
   /**
    * Gets the artifact, at most `maxArtifactBytes` of it, unless it is unchanged since `validator`. Throws
    * {@link SourceError}; gives up when `signal` says so.
@@ -31,6 +36,9 @@ export type SourceCode =
   | 'bad_response'
   | 'timeout'
   | 'tls'
+  | 'no_credentials'
+  /** The environment names an endpoint or a region that cannot be used. */
+  | 'settings'
   | 'unavailable';
 
 /** Why a source gave nothing. Holds no path, address or text of the source. */
