@@ -1,7 +1,7 @@
 // Writes docs/commands.md and docs/errors.md from the code; with --check only says whether they are current.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { CommandDefinition } from '../packages/cli/src/command.ts';
+import type { ArgumentDefinition, CommandDefinition } from '../packages/cli/src/command.ts';
 import { commands } from '../packages/cli/src/commands.ts';
 import { exitCodes } from '../packages/cli/src/exit-codes.ts';
 import { globalOptions } from '../packages/cli/src/global-options.ts';
@@ -28,7 +28,7 @@ function commandSection(command: CommandDefinition): string {
   const usage = [
     'clef',
     command.name,
-    ...(command.arguments ?? []).map(({ name, optional }) => (optional ? `[${name}]` : `<${name}>`)),
+    ...(command.arguments ?? []).map(argumentForm),
     ...(command.options?.length ? ['[options]'] : []),
     ...(command.takesCommandLine ? ['-- COMMAND [ARGUMENT…]'] : []),
   ].join(' ');
@@ -42,6 +42,11 @@ function commandSection(command: CommandDefinition): string {
     ...section((command.options ?? []).map(optionLine)),
     ...(examples.length === 0 ? [] : [`\`\`\`sh\n${examples.join('\n\n')}\n\`\`\``]),
   ].join('\n\n');
+}
+
+function argumentForm({ name, optional, variadic }: ArgumentDefinition): string {
+  const form = variadic ? `${name}…` : name;
+  return optional ? `[${form}]` : `<${form}>`;
 }
 
 function section(lines: readonly string[]): readonly string[] {

@@ -105,6 +105,10 @@ export const errorTable = {
   },
   no_recipients: { class: 'recipients', meaning: 'Nobody could read the cell' },
   protected: { class: 'policy', meaning: 'The environment is protected and the change was not confirmed' },
+  not_confirmed: {
+    class: 'policy',
+    meaning: 'A change that somebody must confirm was not confirmed',
+  },
   dangerous_name: {
     class: 'policy',
     meaning: 'The key would change how programs run if it became a variable',
@@ -122,6 +126,7 @@ export const errorTable = {
     meaning: 'A change of several files failed midway and some of them could not be put back',
   },
   already_exists: { class: 'conflict', meaning: 'There is one of this name already' },
+  in_use: { class: 'conflict', meaning: 'Something in clef.yaml still needs what would be removed' },
   kms_denied: {
     class: 'kms_denied',
     meaning: 'The KMS refused: permission, disabled key, or no credentials',

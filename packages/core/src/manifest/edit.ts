@@ -3,11 +3,11 @@
 
 import { ClefError } from '../errors.ts';
 import { type FieldPath, manifestError } from './faults.ts';
-import type { AccessRule, Manifest } from './manifest.ts';
+import type { Manifest } from './manifest.ts';
 import { checkName, type NameKind, quoteName } from './names.ts';
 import { resolveManifest } from './parse.ts';
 import { parseStrictYaml, type StrictYaml, type YamlMap, type YamlValue } from './strict-yaml.ts';
-import { spliceEntry } from './yaml-splice.ts';
+import { spliceEdit, type YamlEdit } from './yaml-splice.ts';
 
 /** A service identity as it is written: keys are key references as text. */
 export type NewServiceIdentity = {
@@ -34,56 +34,43 @@ export function addNamespace(
   namespace: { readonly name: string; readonly description?: string },
 ): string {
   checkName(namespace.name, 'namespace');
-  return addEntry(text, ['namespaces'], { ...namespace }, (manifest) =>
-    refuseExisting('namespace', namespace.name, manifest.namespaces),
-  );
+  return editManifest(text, ({ namespaces }) => {
+    refuseExisting('namespace', namespace.name, namespaces);
+    return [{ op: 'append', path: ['namespaces'], value: { ...namespace } }];
+  });
 }
 
-/** `text` with one environment more. Without `encryptTo` a rule of `access` must already grant it to somebody. */
-export function addEnvironment(text: string, environment: NewEnvironment): string {
+/**
+ * `text` with one environment more, and a rule that grants it to `allow`. Without both `encryptTo` and `allow` a rule of
+ * `access` must already grant it to somebody.
+ */
+export function addEnvironment(
+  text: string,
+  environment: NewEnvironment & { readonly allow?: readonly string[] },
+): string {
   checkName(environment.name, 'environment');
-  const { name, description, protected: isProtected, encryptTo } = environment;
-  const entry: YamlMap = {
+  const { name, description, protected: isProtected, encryptTo, allow = [] } = environment;
+  const value: YamlMap = {
     name,
     ...(description === undefined ? {} : { description }),
     ...(isProtected === true ? { protected: true } : {}),
     ...(encryptTo === undefined || encryptTo.length === 0 ? {} : { encrypt_to: oneOrList(encryptTo) }),
   };
-  return addEntry(text, ['environments'], entry, (manifest) =>
-    refuseExisting('environment', name, manifest.environments),
-  );
-}
-
-/**
- * `text` with one public age key more for `person`, who is added where unknown. Returns `text` itself where the person has
- * the key already.
- */
-export function addRecipientKey(text: string, person: string, key: string): string {
-  checkName(person, 'person');
-  const { manifest } = readText(text);
-  const index = manifest.recipients.findIndex((candidate) => candidate.name === person);
-  if (index === -1) return addEntry(text, ['recipients'], { name: person, keys: [key] });
-  if (manifest.recipients[index]?.keys.some((known) => known.text === key) === true) return text;
-  return addEntry(text, ['recipients', index, 'keys'], key);
-}
-
-/** `text` with one rule more. Names must exist already. Returns `text` itself where an equal rule is there. */
-export function addAccessRule(text: string, rule: AccessRule): string {
-  const entry = {
-    allow: rule.allow,
-    namespaces: scopeList(rule.namespaces),
-    environments: scopeList(rule.environments),
-  };
-  const { manifest } = readText(text);
-  if (manifest.access.some((known) => JSON.stringify(known) === JSON.stringify(rule))) return text;
-  return addEntry(text, ['access'], entry);
+  return editManifest(text, ({ environments }) => {
+    refuseExisting('environment', name, environments);
+    const rule = { allow, namespaces: ['*'], environments: [name] };
+    return [
+      { op: 'append', path: ['environments'], value },
+      ...(allow.length === 0 ? [] : [{ op: 'append', path: ['access'], value: rule } as const]),
+    ];
+  });
 }
 
 /** `text` with one service identity more. */
 export function addServiceIdentity(text: string, service: NewServiceIdentity): string {
   checkName(service.name, 'service identity');
   const { name, description, namespaces, prefix, environments } = service;
-  const entry: YamlMap = {
+  const value: YamlMap = {
     name,
     ...(description === undefined ? {} : { description }),
     namespaces,
@@ -95,45 +82,66 @@ export function addServiceIdentity(text: string, service: NewServiceIdentity): s
       ]),
     ),
   };
-  return addEntry(text, ['service_identities'], entry, (manifest) =>
-    refuseExisting('service identity', name, manifest.serviceIdentities),
-  );
+  return editManifest(text, ({ serviceIdentities }) => {
+    refuseExisting('service identity', name, serviceIdentities);
+    return [{ op: 'append', path: ['service_identities'], value }];
+  });
 }
 
 const manifestFile = 'clef.yaml';
 const byteOrderMark = '\ufeff';
 
-function addEntry(
-  text: string,
-  path: FieldPath,
-  entry: YamlValue,
-  refuse?: (manifest: Manifest) => void,
-): string {
-  const before = readText(text);
-  refuse?.(before.manifest);
-  const mark = text.startsWith(byteOrderMark) ? byteOrderMark : '';
-  const after = `${mark}${spliceEntry(before.yaml, path, entry)}`;
-  const read = parseStrictYaml(Buffer.from(after));
-  if ('faults' in read || !isSame(read.value, withEntry(before.yaml.value, path, entry)))
-    throw unforeseenLayout(path);
-  resolveManifest(read, manifestFile);
-  return after;
+/**
+ * `text` after the edits that `plan` gives for the manifest it holds, one after the other: a path of a later edit is one
+ * in the text that the earlier ones left. The text itself where there is none.
+ * @throws {ClefError} `manifest_invalid` where an edit cannot be made without disturbing the layout; what `plan` throws;
+ * what parsing the text before and after can give.
+ */
+export function editManifest(text: string, plan: (manifest: Manifest) => readonly YamlEdit[]): string {
+  const before = readYaml(text);
+  const edits = plan(resolveManifest(before, manifestFile));
+  if (edits.length === 0) return text;
+  const after = edits.reduce(applyEdit, before);
+  resolveManifest(after, manifestFile);
+  return `${text.startsWith(byteOrderMark) ? byteOrderMark : ''}${after.text}`;
 }
 
-function readText(text: string): { readonly yaml: StrictYaml; readonly manifest: Manifest } {
+function readYaml(text: string): StrictYaml {
   const yaml = parseStrictYaml(Buffer.from(text));
   if ('faults' in yaml) throw manifestError(manifestFile, yaml.faults);
-  return { yaml, manifest: resolveManifest(yaml, manifestFile) };
+  return yaml;
 }
 
-/** `value` with `entry` at the end of the list at `path`. */
-function withEntry(value: YamlValue | undefined, path: FieldPath, entry: YamlValue): YamlValue {
+function applyEdit(yaml: StrictYaml, edit: YamlEdit): StrictYaml {
+  const text = spliceEdit(yaml, edit);
+  const read = text === undefined ? undefined : parseStrictYaml(Buffer.from(text));
+  if (read === undefined || 'faults' in read || !isSame(read.value, editedValue(yaml.value, edit, edit.path)))
+    throw unforeseenLayout(edit.path);
+  return read;
+}
+
+/** What the text must read as after the edit. */
+function editedValue(value: YamlValue | undefined, edit: YamlEdit, path: FieldPath): YamlValue {
   const [step, ...rest] = path;
-  if (step === undefined) return [...(Array.isArray(value) ? value : []), entry];
-  if (Array.isArray(value))
-    return value.map((item, index) => (index === step ? withEntry(item, rest, entry) : item));
+  if (step === undefined) {
+    if (edit.op === 'append') return [...(Array.isArray(value) ? value : []), edit.value];
+    return edit.op === 'put' || edit.op === 'replace' ? edit.value : (value ?? null);
+  }
+  if (Array.isArray(value)) {
+    return value.flatMap((item, index) => {
+      if (index !== step) return [item];
+      return edit.op === 'remove' && rest.length === 0 ? [] : [editedValue(item, edit, rest)];
+    });
+  }
   const map = (value ?? {}) as YamlMap;
-  return { ...map, [step]: withEntry(map[step], rest, entry) };
+  if (!(step in map)) return { ...map, [step]: editedValue(undefined, edit, rest) };
+  const entries = Object.entries(map).flatMap(([key, field]): [string, YamlValue][] => {
+    if (key !== step) return [[key, field]];
+    if (rest.length > 0) return [[key, editedValue(field, edit, rest)]];
+    if (edit.op === 'remove') return [];
+    return [[edit.op === 'rename' ? edit.to : key, editedValue(field, edit, rest)]];
+  });
+  return Object.fromEntries(entries);
 }
 
 function isSame(a: YamlValue, b: YamlValue): boolean {
@@ -143,8 +151,8 @@ function isSame(a: YamlValue, b: YamlValue): boolean {
 function unforeseenLayout(path: FieldPath): ClefError {
   return new ClefError({
     code: 'manifest_invalid',
-    message: `Cannot add to "${path[0]}" of ${manifestFile} without disturbing its layout`,
-    hint: `write "${path[0]}" as a plain list, one entry below the other, and try again`,
+    message: `Cannot change "${path[0]}" of ${manifestFile} without disturbing its layout`,
+    hint: `write "${path[0]}" plainly, one entry below the other, and try again`,
     location: { file: manifestFile },
   });
 }
@@ -161,8 +169,4 @@ function refuseExisting(kind: NameKind, name: string, existing: readonly { reado
 function oneOrList(keys: readonly string[]): YamlValue {
   const [only] = keys;
   return keys.length === 1 && only !== undefined ? only : keys;
-}
-
-function scopeList(scope: readonly string[] | '*'): readonly string[] {
-  return scope === '*' ? ['*'] : scope;
 }

@@ -1,31 +1,112 @@
-// Adds one entry to a list of a YAML text by splicing characters in: every other byte, comment and blank stays.
+// One change of a YAML text by cutting and inserting characters: every other byte, comment and blank stays. A result may
+// read otherwise than meant where a layout was not foreseen, so the caller parses and compares it.
 
-import { isMap as isMapNode, isScalar, isSeq, type Node, type Pair, type YAMLSeq } from 'yaml';
+import { isMap as isMapNode, isScalar, isSeq, type Node, type Pair, type YAMLMap, type YAMLSeq } from 'yaml';
 import type { FieldPath } from './faults.ts';
-import { isMap, type StrictYaml, type YamlValue } from './strict-yaml.ts';
+import type { StrictYaml, YamlMap, YamlValue } from './strict-yaml.ts';
+import { blockEntry, blockLines, flowForm, scalarForm } from './yaml-forms.ts';
+import {
+  afterColon,
+  columnOf,
+  endOfLine,
+  findPlace,
+  indentOfMap,
+  isFlow,
+  lastOffset,
+  pairSpan,
+  startOf,
+} from './yaml-nodes.ts';
+import { spliceRemoval } from './yaml-removal.ts';
 
 /**
- * The text of `yaml` with `entry` as the last one of the list at `path`, in the style of the list. A missing top-level
- * list is added at the end of the text. The caller must parse the result: a layout that this does not foresee gives
- * a text that reads otherwise, never a silent loss.
+ * A change of one place.
+ * `append`: one entry more at the end of the list at `path`. `put`: a new entry of a map, `path` ends in its key.
+ * `replace`: another text for the one at `path`. `rename`: another key for the map entry at `path`.
+ * `remove`: the list entry or map entry at `path`, with the comments directly above it and within it.
+ * A list or map that is missing at the top level is made.
  */
-export function spliceEntry(yaml: StrictYaml, path: FieldPath, entry: YamlValue): string {
-  const newline = yaml.text.includes('\r\n') ? '\r\n' : '\n';
-  const splice: Splice = { text: yaml.text, newline };
-  const pair = findPair(yaml.document.contents, path);
-  if (pair === undefined) return addSection(splice, path, entry);
-  const list = pair.value;
-  if (isSeq(list) && list.items.length > 0) {
-    return list.flow === true ? addToFlowList(splice, list, entry) : addToBlockList(splice, list, entry);
+export type YamlEdit =
+  | { readonly op: 'append'; readonly path: FieldPath; readonly value: YamlValue }
+  | { readonly op: 'put'; readonly path: FieldPath; readonly value: YamlValue }
+  | { readonly op: 'replace'; readonly path: FieldPath; readonly value: string }
+  | { readonly op: 'rename'; readonly path: FieldPath; readonly to: string }
+  | { readonly op: 'remove'; readonly path: FieldPath };
+
+/** The text of `yaml` after one edit; undefined where the edit has no place in the layout. */
+export function spliceEdit(yaml: StrictYaml, edit: YamlEdit): string | undefined {
+  switch (edit.op) {
+    case 'append':
+      return spliceEntry(yaml, edit.path, edit.value);
+    case 'put':
+      return splicePair(yaml, edit.path, edit.value);
+    case 'replace':
+      return spliceScalar(yaml.text, findPlace(yaml.document.contents, edit.path).node, edit.value);
+    case 'rename':
+      return spliceScalar(yaml.text, findPlace(yaml.document.contents, edit.path).pair?.key, edit.to);
+    case 'remove':
+      return spliceRemoval(yaml, edit.path);
   }
-  return fillEmptyList(splice, pair, list as Node, entry);
 }
 
 type Splice = { readonly text: string; readonly newline: string };
 
-function addSection({ text, newline }: Splice, path: FieldPath, entry: YamlValue): string {
+function spliceOf({ text }: StrictYaml): Splice {
+  return { text, newline: text.includes('\r\n') ? '\r\n' : '\n' };
+}
+
+function spliceEntry(yaml: StrictYaml, path: FieldPath, entry: YamlValue): string | undefined {
+  const splice = spliceOf(yaml);
+  const { node, pair, isInFlow } = findPlace(yaml.document.contents, path);
+  if (pair === undefined) return addSection(splice, path, blockEntry(entry, '  '));
+  if (isSeq(node) && node.items.length > 0) {
+    return isFlow(node)
+      ? insertBehind(splice.text, lastOffset(node.items.at(-1) as Node), flowForm(entry))
+      : addToBlockList(splice, node, entry);
+  }
+  const isShort = typeof entry === 'string' && isFlow(node);
+  if (isInFlow || isShort) return replaceNode(splice.text, node as Node, flowForm([entry]));
+  return fillEmpty(splice, pair, (indent) => blockEntry(entry, indent));
+}
+
+function splicePair(yaml: StrictYaml, path: FieldPath, value: YamlValue): string | undefined {
+  const splice = spliceOf(yaml);
+  const key = String(path.at(-1));
+  const entry: YamlMap = { [key]: value };
+  const { node, pair, isInFlow } = findPlace(yaml.document.contents, path.slice(0, -1));
+  if (pair === undefined) {
+    return addSection(
+      splice,
+      path.slice(0, -1),
+      blockLines(entry).map((line) => `  ${line}`),
+    );
+  }
+  if (isMapNode(node) && node.items.length > 0) return addToMap(splice, node, entry);
+  if (isInFlow) return replaceNode(splice.text, node as Node, flowForm(entry));
+  return fillEmpty(splice, pair, (indent) => blockLines(entry).map((line) => `${indent}${line}`));
+}
+
+/** Keeps the quotes that are there. */
+function spliceScalar(text: string, node: unknown, to: string): string | undefined {
+  if (!isScalar(node) || !node.range) return undefined;
+  const plain = scalarForm(to);
+  const quote = text[node.range[0]] ?? '';
+  const isQuoted = (quote === '"' || quote === "'") && plain === to;
+  return replaceNode(text, node, isQuoted ? `${quote}${to}${quote}` : plain);
+}
+
+function replaceNode(text: string, node: Node, form: string): string {
+  const [start, end] = node.range ?? [0, 0];
+  return `${text.slice(0, start)}${form}${text.slice(end)}`;
+}
+
+function addSection(
+  { text, newline }: Splice,
+  path: FieldPath,
+  lines: readonly string[],
+): string | undefined {
+  if (path.length !== 1) return undefined;
   const body = text === '' || text.endsWith('\n') ? text : `${text}${newline}`;
-  return [body, `${path.join('.')}:`, ...blockEntry(entry, '  '), ''].join(newline);
+  return [body, `${path[0]}:`, ...lines, ''].join(newline);
 }
 
 function addToBlockList(splice: Splice, list: YAMLSeq, entry: YamlValue): string {
@@ -34,87 +115,40 @@ function addToBlockList(splice: Splice, list: YAMLSeq, entry: YamlValue): string
   return insertLines(splice, endOfLine(splice.text, lastOffset(list)), blockEntry(entry, indent));
 }
 
-function addToFlowList({ text }: Splice, list: YAMLSeq, entry: YamlValue): string {
-  const end = lastOffset(list.items.at(-1) as Node);
-  return `${text.slice(0, end)}, ${flowForm(entry)}${text.slice(end)}`;
+function addToMap(splice: Splice, map: YAMLMap, entry: YamlMap): string {
+  const { text } = splice;
+  if (isFlow(map)) {
+    const [form = ''] = Object.entries(entry).map(([key, value]) => `${scalarForm(key)}: ${flowForm(value)}`);
+    return insertBehind(text, pairSpan(map.items.at(-1) as Pair).end, form);
+  }
+  const indent = ' '.repeat(indentOfMap(text, map));
+  return insertLines(
+    splice,
+    endOfLine(text, lastOffset(map)),
+    blockLines(entry).map((line) => `${indent}${line}`),
+  );
 }
 
-/** `key: []` becomes a block list; a comment on the line stays. */
-function fillEmptyList(splice: Splice, pair: Pair, list: Node, entry: YamlValue): string {
-  const key = pair.key as Node;
-  const lineStart = splice.text.lastIndexOf('\n', (key.range?.[0] ?? 0) - 1) + 1;
-  const indent = ' '.repeat((key.range?.[0] ?? 0) - lineStart + 2);
-  const [start, end] = list.range ?? [0, 0];
-  const rest = splice.text.slice(end, endOfLine(splice.text, end)).trimEnd();
-  const kept = {
-    ...splice,
-    text: `${splice.text.slice(0, start).trimEnd()}${rest}${splice.text.slice(endOfLine(splice.text, end))}`,
-  };
-  return insertLines(kept, endOfLine(kept.text, key.range?.[1] ?? 0), blockEntry(entry, indent));
+function insertBehind(text: string, end: number, form: string): string {
+  return `${text.slice(0, end)}, ${form}${text.slice(end)}`;
+}
+
+/** `key: []` or `key:` becomes a list or map in block style; a comment on the line stays. */
+function fillEmpty(
+  splice: Splice,
+  pair: Pair,
+  linesAt: (indent: string) => readonly string[],
+): string | undefined {
+  const { text } = splice;
+  const colon = afterColon(pair);
+  if (colon === undefined) return undefined;
+  const end = Math.max((pair.value as Node | null)?.range?.[1] ?? 0, colon);
+  const rest = text.slice(end, endOfLine(text, end)).trimEnd();
+  const kept = { ...splice, text: `${text.slice(0, colon)}${rest}${text.slice(endOfLine(text, end))}` };
+  const indent = ' '.repeat(columnOf(text, startOf(pair.key as Node)) + 2);
+  return insertLines(kept, endOfLine(kept.text, colon), linesAt(indent));
 }
 
 function insertLines({ text, newline }: Splice, at: number, lines: readonly string[]): string {
   return `${text.slice(0, at)}${lines.map((line) => `${newline}${line}`).join('')}${text.slice(at)}`;
-}
-
-/** The offset just before the line break (of either kind) that ends the line of `from`. */
-function endOfLine(text: string, from: number): number {
-  if (from > 0 && text[from - 1] === '\n') return endOfLine(text, from - (text[from - 2] === '\r' ? 2 : 1));
-  const end = text.indexOf('\n', from);
-  if (end === -1) return text.length;
-  return text[end - 1] === '\r' ? end - 1 : end;
-}
-
-/** Where the last character of a node's own content ends: trailing comments and blanks are not part of it. */
-function lastOffset(node: Node): number {
-  if (isSeq(node) && node.flow !== true) return lastOffset(node.items.at(-1) as Node);
-  if (isMapNode(node) && node.flow !== true) {
-    const pair = node.items.at(-1);
-    return lastOffset((pair?.value ?? pair?.key) as Node);
-  }
-  return node.range?.[1] ?? 0;
-}
-
-function findPair(contents: unknown, path: FieldPath): Pair | undefined {
-  let node: unknown = contents;
-  let pair: Pair | undefined;
-  for (const step of path) {
-    pair = isMapNode(node)
-      ? node.items.find((item) => isScalar(item.key) && item.key.value === step)
-      : undefined;
-    node = isSeq(node) && typeof step === 'number' ? node.items[step] : pair?.value;
-  }
-  return pair;
-}
-
-function blockEntry(entry: YamlValue, indent: string): string[] {
-  return blockLines(entry).map((line, index) => `${indent}${index === 0 ? '- ' : '  '}${line}`);
-}
-
-function blockLines(value: YamlValue): string[] {
-  if (!isMap(value)) return [flowForm(value)];
-  return Object.entries(value).flatMap(([key, field]) => {
-    if (!isMap(field)) return [`${scalarForm(key)}: ${flowForm(field)}`];
-    return [`${scalarForm(key)}:`, ...blockLines(field).map((line) => `  ${line}`)];
-  });
-}
-
-function flowForm(value: YamlValue): string {
-  if (Array.isArray(value)) return `[${value.map(flowForm).join(', ')}]`;
-  if (!isMap(value)) return scalarForm(value as null | boolean | number | string);
-  return `{ ${Object.entries(value)
-    .map(([key, field]) => `${scalarForm(key)}: ${flowForm(field)}`)
-    .join(', ')} }`;
-}
-
-const plainText = /^[A-Za-z](?:[A-Za-z0-9_./@+=-]|:(?=[A-Za-z0-9/])| (?=[A-Za-z0-9(]))*$/;
-const looksTyped = /^(true|false|null|yes|no|on|off|y|n)$/i;
-
-function scalarForm(value: null | boolean | number | string): string {
-  if (typeof value !== 'string') return String(value);
-  if (plainText.test(value) && !looksTyped.test(value)) return value;
-  return JSON.stringify(value).replaceAll(
-    /[\x7f-\x9f\u2028\u2029\ufeff]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }

@@ -7,7 +7,7 @@ import { askIfProtected, type Confirm, planRecipients } from '../cells/write.ts'
 import { ClefError } from '../errors.ts';
 import { fromGroundError } from '../from-ground-error.ts';
 import { cellRecipients } from '../manifest/access.ts';
-import { addAccessRule, addRecipientKey } from '../manifest/edit.ts';
+import { addAccessRule, addRecipientKeys } from '../manifest/edit-people.ts';
 import { findEnvironment, findNamespace } from '../manifest/find.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { checkName } from '../manifest/names.ts';
@@ -149,7 +149,7 @@ function planText(repository: Repository, request: AddRecipientRequest, key: str
       hint: `use the name "${owner.name}", or ask for another key`,
     });
   }
-  const withKey = addRecipientKey(manifestText(repository), request.person, key);
+  const withKey = addRecipientKeys(manifestText(repository), request.person, [key]);
   const missing = (request.environments ?? []).filter(
     (environment) =>
       !(request.namespaces ?? ['*']).every((namespace) =>

@@ -3,13 +3,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ClefError } from '../../src/errors.ts';
-import {
-  addAccessRule,
-  addEnvironment,
-  addNamespace,
-  addRecipientKey,
-  addServiceIdentity,
-} from '../../src/manifest/edit.ts';
+import { addEnvironment, addNamespace, addServiceIdentity } from '../../src/manifest/edit.ts';
+import { addAccessRule, addRecipientKeys, addToGroups } from '../../src/manifest/edit-people.ts';
 import { newManifestText } from '../../src/manifest/new-manifest.ts';
 import { age, awsKey, manifestText, otherAwsKey, parseText, verifyKeys } from './manifest-text.ts';
 
@@ -85,14 +80,22 @@ describe('each edit', () => {
     [
       'a person',
       start,
-      (text) => addRecipientKey(text, 'bob', age.bob),
+      (text) => addRecipientKeys(text, 'bob', [age.bob]),
       `  - name: bob\n    keys: [${age.bob}]`,
     ],
     [
       'a second key of a person',
       start,
-      (text) => addRecipientKey(text, 'alice', age.bob),
+      (text) => addRecipientKeys(text, 'alice', [age.bob]),
       `      - ${age.bob}`,
+    ],
+    [
+      'an environment and who may read it',
+      start
+        .replaceAll('["*"]', '[development, staging, production]')
+        .replace('namespaces: [d', 'namespaces: ["*"] #'),
+      (text) => addEnvironment(text, { name: 'canary', allow: ['alice'] }),
+      '  - name: canary\n  - allow: [alice]\n    namespaces: ["*"]\n    environments: [canary]',
     ],
     [
       'a rule',
@@ -115,6 +118,11 @@ describe('each edit', () => {
   ];
   it('a first namespace takes the place of the empty list', () => {
     expect(start).toBe(first.replace('namespaces: []', 'namespaces:\n  - name: database'));
+  });
+
+  it('a first member takes the place of the empty list', () => {
+    const text = `${start}groups:\n  platform: [] # soon\n`;
+    expect(addToGroups(text, 'alice', ['platform'])).toBe(text.replace('[] # soon', '[alice] # soon'));
   });
 
   for (const [title, text, edit, expected] of rows) {
@@ -219,21 +227,21 @@ describe('what an edit refuses', () => {
           { name: 'canary' },
         ),
     ],
-    ['B20: a key of somebody else', 'manifest_invalid', () => addRecipientKey(text, 'carol', age.alice)],
+    ['B20: a key of somebody else', 'manifest_invalid', () => addRecipientKeys(text, 'carol', [age.alice])],
     [
       'B19: a private key',
       'private_key_given',
-      () => addRecipientKey(text, 'carol', `AGE-SECRET-KEY-1${'Q'.repeat(58)}`),
+      () => addRecipientKeys(text, 'carol', [`AGE-SECRET-KEY-1${'Q'.repeat(58)}`]),
     ],
-    ['a person named as a group', 'manifest_invalid', () => addRecipientKey(text, 'platform', age.carol)],
+    ['a person named as a group', 'manifest_invalid', () => addRecipientKeys(text, 'platform', [age.carol])],
     [
       'a rule for a stranger',
       'manifest_invalid',
       () => addAccessRule(text, { allow: ['dave'], namespaces: '*', environments: '*' }),
     ],
-    ['D17: a name with a newline', 'bad_name', () => addRecipientKey(text, 'a\nb', age.carol)],
-    ['D17: a name with an escape', 'bad_name', () => addRecipientKey(text, '\u001b[31m', age.carol)],
-    ['D17: a name of 1 KB', 'bad_name', () => addRecipientKey(text, 'a'.repeat(1024), age.carol)],
+    ['D17: a name with a newline', 'bad_name', () => addRecipientKeys(text, 'a\nb', [age.carol])],
+    ['D17: a name with an escape', 'bad_name', () => addRecipientKeys(text, '\u001b[31m', [age.carol])],
+    ['D17: a name of 1 KB', 'bad_name', () => addRecipientKeys(text, 'a'.repeat(1024), [age.carol])],
     [
       'a manifest that is wrong already',
       'manifest_invalid',
@@ -243,7 +251,7 @@ describe('what an edit refuses', () => {
   for (const [title, expected, work] of rows) it(title, () => expect(code(work)).toBe(expected));
 
   it('D16: adding what is there already changes nothing', () => {
-    expect(addRecipientKey(text, 'alice', age.alice)).toBe(text);
+    expect(addRecipientKeys(text, 'alice', [age.alice])).toBe(text);
     expect(addAccessRule(text, { allow: ['platform'], namespaces: '*', environments: '*' })).toBe(text);
   });
 });
