@@ -15,7 +15,9 @@ export type Peer =
   | 'script'
   | 'aws'
   | 'gcloud'
-  | 'moto_server';
+  | 'moto_server'
+  | 'dbus-run-session'
+  | 'gnome-keyring-daemon';
 
 const allowedAbsent = (process.env['CLEF_PEERS_ABSENT'] ?? '').split(',').filter((name) => name !== '');
 

@@ -17,6 +17,8 @@ export type ArgumentDefinition = {
   readonly name: string;
   readonly summary: string;
   readonly optional?: boolean;
+  /** Takes every word that is left, one at least unless it is optional: the last argument only. */
+  readonly variadic?: boolean;
 };
 
 /** A runnable example with what it does. */
@@ -41,6 +43,8 @@ export type CommandDefinition = {
 /** What the person typed, by name. */
 export type CommandInput = {
   readonly argument: (name: string) => string | undefined;
+  /** All words of a variadic argument. */
+  readonly arguments: (name: string) => readonly string[];
   readonly text: (flag: string) => string | undefined;
   readonly list: (flag: string) => readonly string[];
   readonly has: (flag: string) => boolean;

@@ -1,5 +1,6 @@
 // Every command, one row each, by subject: help, completion and docs/commands.md are made from this table.
 import type { CommandDefinition } from './command.ts';
+import { keyRows } from './rows/keys.ts';
 import { peopleRows } from './rows/people.ts';
 import { runtimeRows } from './rows/runtime.ts';
 import { secretRows } from './rows/secrets.ts';
@@ -10,6 +11,7 @@ import { startRows } from './rows/start.ts';
 /** What each group of two-word commands is about. */
 export const groups: Readonly<Record<string, string>> = {
   recipients: 'Who may read: people, their age keys, and what each may open',
+  key: 'Your own age keys: making, carrying and looking at them',
   service: 'Service identities: what a workload gets, sealed to its own key',
   kms: 'Keys in a KMS',
   sops: 'The SOPS command, for machines without it: any SOPS file, not only cells',
@@ -19,6 +21,7 @@ export const commands: readonly CommandDefinition[] = [
   ...startRows,
   ...secretRows,
   ...peopleRows,
+  ...keyRows,
   ...serviceRows,
   ...runtimeRows,
   ...sopsRows,

@@ -113,7 +113,8 @@ function addCommand(program: Command, definition: CommandDefinition): Command {
     .description(describe(definition));
   command.exitOverride().configureOutput({ outputError: () => undefined });
   for (const argument of definition.arguments ?? []) {
-    command.argument(argument.optional ? `[${argument.name}]` : `<${argument.name}>`, argument.summary);
+    const name = argument.variadic ? `${argument.name}...` : argument.name;
+    command.argument(argument.optional ? `[${name}]` : `<${name}>`, argument.summary);
   }
   for (const option of [...(definition.options ?? []), ...globalOptions]) command.addOption(optionOf(option));
   if (definition.takesCommandLine)
@@ -168,6 +169,7 @@ function inputOf(
   const optionValue = (flag: string): unknown => values[new Option(flag).attributeName()];
   return {
     argument: (name) => command.args[names.indexOf(name)],
+    arguments: (name) => command.args.slice(names.indexOf(name)),
     text: (flag) => optionValue(flag) as string | undefined,
     list: (flag) => (optionValue(flag) as string[] | undefined) ?? [],
     has: (flag) => optionValue(flag) === true,

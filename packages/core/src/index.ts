@@ -12,6 +12,15 @@ export {
 } from './errors.ts';
 export { type InitResult, initRepository } from './matrix/init-repository.ts';
 export {
+  findOwnKey,
+  generateOwnKey,
+  importOwnKeys,
+  type KeptOwnKey,
+  listOwnKeys,
+  type OwnKey,
+  showPrivateKey,
+} from './people/own-keys.ts';
+export {
   type AddedRecipient,
   type AddRecipientRequest,
   addRecipient,

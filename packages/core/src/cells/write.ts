@@ -1,20 +1,9 @@
 // Changing cells: every write of a cell goes through here. Recipients come from the manifest and never from the file; what
 // was written is read back and checked to be ciphertext before it is committed.
-import {
-  addRecipients,
-  editSopsFile,
-  encryptTree,
-  formatSopsFile,
-  mappingOf,
-  recipientName,
-  type SopsFile,
-  stringLeaf,
-} from '@clef/sops';
+import { editSopsFile, encryptTree, mappingOf, type SopsFile, stringLeaf } from '@clef/sops';
 import { ClefError } from '../errors.ts';
-import { fromGroundError } from '../from-ground-error.ts';
 import { gitUserName } from '../git/git.ts';
 import { ownRecipients } from '../keys/age-keys.ts';
-import { sopsCloudKeys } from '../keys/cloud-keys.ts';
 import { addNamespace } from '../manifest/edit.ts';
 import { findEnvironment } from '../manifest/find.ts';
 import type { CellName, Manifest } from '../manifest/manifest.ts';
@@ -22,7 +11,7 @@ import { checkName, nameFault, nearMiss, parseCellName, slug } from '../manifest
 import { manifestName, manifestText, openRepository, type Repository } from '../repository.ts';
 import { type FileChange, withRepositoryLock } from '../transaction/commit-files.ts';
 import { type Cell, cellOf } from './cell.ts';
-import { checkProfile } from './profile.ts';
+import { checkedBytes, inSops } from './in-sops.ts';
 import {
   openSealedCell,
   readSealedCell,
@@ -30,10 +19,8 @@ import {
   refuseDifferentRecipients,
   requireSealedCell,
   type SealedCell,
-  unlock,
 } from './read.ts';
 import { formatSidecar, recordChanges } from './sidecar.ts';
-import { fromSopsError } from './sops-errors.ts';
 import { manifestRecipients } from './sops-recipients.ts';
 
 /** Asks a person; false where nobody can be asked. */
@@ -120,27 +107,6 @@ async function readForChange(repository: Repository, target: string, change: Cel
     : await readSealedCell(repository, cell);
   if (sealed !== undefined) refuseDifferentRecipients(repository, sealed, 'change');
   return { cell, sealed, newNamespace };
-}
-
-/**
- * The change that wraps a cell's data key for those whom a new manifest adds; nobody is removed and no value changes.
- * @param manifest - The manifest as it will be.
- * @throws {ClefError} `recipients_differ` where the file does not fit the manifest as it is, and what unlocking can give.
- */
-export async function planRecipients(
-  repository: Repository,
-  sealed: SealedCell,
-  manifest: Manifest,
-): Promise<FileChange> {
-  refuseDifferentRecipients(repository, sealed, 'let somebody into');
-  const { cell, file } = sealed;
-  const present = new Set(manifestRecipients(repository.manifest, cell).map(recipientName));
-  const added = manifestRecipients(manifest, cell).filter(
-    (recipient) => !present.has(recipientName(recipient)),
-  );
-  const dataKey = await unlock(repository, sealed);
-  const changed = await inSops(repository, cell, (context) => addRecipients(file, dataKey, added, context));
-  return { path: cell.path, before: sealed.bytes, after: checkedBytes(cell, changed) };
 }
 
 /**
@@ -245,33 +211,4 @@ async function editFile(
       context,
     ),
   );
-}
-
-async function inSops<T>(
-  { world }: Repository,
-  cell: Cell,
-  act: (context: {
-    readonly keyring: { readonly kms: ReturnType<typeof sopsCloudKeys> };
-    readonly now: number;
-    readonly randomBytes: (length: number) => Uint8Array;
-  }) => Promise<T>,
-): Promise<T> {
-  try {
-    return await act({
-      keyring: { kms: sopsCloudKeys(world) },
-      now: world.now(),
-      randomBytes: world.randomBytes,
-    });
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'key_service') {
-      throw fromGroundError(error.cause, { action: `encrypt "${cell.label}"`, file: cell.path });
-    }
-    throw fromSopsError(error, cell);
-  }
-}
-
-/** The bytes of a new file, which sops has parsed again from them: every leaf is ciphertext (catalogue INV-06). */
-function checkedBytes(cell: Cell, file: SopsFile): Uint8Array {
-  checkProfile(cell, file);
-  return formatSopsFile(file);
 }

@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { ClefError } from '../errors.ts';
 import { gitState, gitUserName } from '../git/git.ts';
 import { ownRecipients } from '../keys/age-keys.ts';
 import { createAgeKey } from '../keys/key-store.ts';
+import { askNewPassphrase } from '../keys/new-passphrase.ts';
 import { nameFault, slug } from '../manifest/names.ts';
 import { manifestSchemaPath, newManifestText } from '../manifest/new-manifest.ts';
 import {
@@ -116,28 +116,9 @@ async function joinRepository(repository: Repository, withPassphrase: boolean): 
 async function ownKey(world: World, withPassphrase: boolean): Promise<OwnKey> {
   const [recipient] = await ownRecipients(world);
   if (recipient !== undefined) return { recipient, madeKey: false };
-  const passphrase = withPassphrase ? await newPassphrase(world) : undefined;
+  const passphrase = withPassphrase ? await askNewPassphrase(world) : undefined;
   const { entry, keptIn } = await createAgeKey(world, passphrase === undefined ? {} : { passphrase });
   return { recipient: entry.recipient, madeKey: true, keptIn };
-}
-
-async function newPassphrase(world: World): Promise<string> {
-  const passphrase = await world.askPassphrase?.('Passphrase for your new age key');
-  if (
-    passphrase !== undefined &&
-    passphrase !== '' &&
-    passphrase === (await world.askPassphrase?.('The same once more'))
-  ) {
-    return passphrase;
-  }
-  throw new ClefError({
-    code: 'usage',
-    message:
-      passphrase === undefined
-        ? 'There is no terminal to ask for a passphrase'
-        : 'The two passphrases differ or are empty',
-    hint: 'run "clef init --passphrase" again on a terminal',
-  });
 }
 
 /** The slug of git's user.name, else of the login (formats.md, "clef.yaml"). */
