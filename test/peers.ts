@@ -17,7 +17,13 @@ export type Peer =
   | 'gcloud'
   | 'moto_server'
   | 'dbus-run-session'
-  | 'gnome-keyring-daemon';
+  | 'gnome-keyring-daemon'
+  | 'python3'
+  | 'docker'
+  | 'kubectl'
+  | 'systemd-analyze'
+  | 'direnv'
+  | 'unshare';
 
 const allowedAbsent = (process.env['CLEF_PEERS_ABSENT'] ?? '').split(',').filter((name) => name !== '');
 

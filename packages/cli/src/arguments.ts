@@ -26,6 +26,22 @@ export function commaList(input: CommandInput, flag: string): readonly string[] 
   return parts;
 }
 
+/** Which values `exec` and `export` take: the options that both have. */
+export function choiceOf(input: CommandInput) {
+  const only = commaList(input, '--only');
+  const except = commaList(input, '--except');
+  const prefix = input.text('--prefix');
+  if (prefix === '') throw new UsageError('"--prefix" is empty', 'write for example: --prefix APP_');
+  return {
+    cell: requiredArgument(input, 'cell'),
+    also: input.list('--also'),
+    strict: input.has('--strict'),
+    ...(only && { only }),
+    ...(except && { except }),
+    ...(prefix && { prefix }),
+  };
+}
+
 /**
  * The NAME=VALUE pairs of a repeatable option.
  * @throws {UsageError} where one is not of that form.

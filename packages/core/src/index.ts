@@ -38,7 +38,8 @@ export {
 export { openRepository, type Repository } from './repository.ts';
 export { type DeleteRequest, deleteSecret } from './secrets/delete-secret.ts';
 export { type ExecRequest, execWithSecrets } from './secrets/exec-with-secrets.ts';
-export { type ExportFormat, exportFormats, exportSecrets } from './secrets/export-secrets.ts';
+export { type ExportFormat, exportFormats } from './secrets/export-formats/all.ts';
+export { type ExportRequest, exportSecrets } from './secrets/export-secrets.ts';
 export { getSecret } from './secrets/get-secret.ts';
 export {
   isProtectedCell,

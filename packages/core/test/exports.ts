@@ -2,7 +2,9 @@
 
 import { runChild } from '@clef/host';
 import fc from 'fast-check';
-import { type ExportFormat, exportSecrets } from '../src/secrets/export-secrets.ts';
+import { ClefError } from '../src/errors.ts';
+import { type ExportFormat, exportDialects } from '../src/secrets/export-formats/all.ts';
+import { exportSecrets } from '../src/secrets/export-secrets.ts';
 import { fillCell, repositoryWith } from './repository-with.ts';
 
 export const cell = 'database/development';
@@ -63,6 +65,40 @@ export const manyValues: readonly Readonly<Record<string, string>>[] = Array.fro
   ),
 );
 
+/** For the real readers: each of them gets all 10,000 in one or two processes. */
+export const tenThousandValues: Readonly<Record<string, string>> = Object.fromEntries(
+  fc.sample(value, { numRuns: 10_000, seed: 20_260_131 }).map((text, index) => [`K${index}`, text]),
+);
+
+/** The text of values in a format, without a cell around them. */
+export function written(
+  format: ExportFormat,
+  values: Readonly<Record<string, string>>,
+  randomBytes = (length: number): Uint8Array => new Uint8Array(length).fill(0xab),
+): string {
+  return exportDialects[format].write({
+    values: new Map(Object.entries(values)),
+    cell: { namespace: 'database', environment: 'development' },
+    randomBytes,
+  });
+}
+
+/** The values that a format can hold, and the keys of those that it refuses by name. */
+export function heldBy(format: ExportFormat, values: Readonly<Record<string, string>>) {
+  const held: Record<string, string> = {};
+  const refusedKeys: string[] = [];
+  for (const [key, text] of Object.entries(values)) {
+    try {
+      written(format, { [key]: text });
+      held[key] = text;
+    } catch (error) {
+      if (!(error instanceof ClefError) || !error.message.includes(`"${key}"`)) throw error;
+      refusedKeys.push(key);
+    }
+  }
+  return { held, refusedKeys };
+}
+
 /** The export of some values. */
 export async function exported(
   values: Readonly<Record<string, string>>,
@@ -75,16 +111,28 @@ export async function exported(
 
 /** What a shell has in its variables after it has run the text of an export, as the documentation says to. */
 export async function evaluated(shell: string, text: string): Promise<Record<string, string>> {
-  const script = `${text}\nexec "$NODE" -e 'process.stdout.write(JSON.stringify(process.env))'`;
+  const isFish = shell === 'fish';
+  const show = `exec "$NODE" -e 'process.stdout.write(JSON.stringify(process.env))'`;
   const { exitCode, stdout, stderr } = await runChild({
     command: shell,
-    args: ['-s'],
-    environment: { NODE: process.execPath, LC_ALL: 'C.UTF-8' },
+    // fish reads no program from a socket, which is what a pipe of Node's is.
+    args: isFish ? ['--no-config', '-c', `cat | source; ${show}`] : ['-s'],
+    environment: {
+      NODE: process.execPath,
+      LC_ALL: 'C.UTF-8',
+      HOME: '/nonexistent',
+      PATH: process.env['PATH'],
+    },
     stdio: 'capture',
-    input: Buffer.from(script),
+    input: Buffer.from(isFish ? text : `${text}\n${show}\n`),
     maxOutputBytes: 64 * 1024 * 1024,
   });
   if (exitCode !== 0) throw new Error(`${shell}: ${Buffer.from(stderr).toString().slice(0, 500)}`);
-  const environment = JSON.parse(Buffer.from(stdout).toString()) as Record<string, string>;
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => /^K\d+$/.test(name)));
+  return JSON.parse(Buffer.from(stdout).toString()) as Record<string, string>;
+}
+
+/** The same without the shell's own variables. */
+export async function evaluatedValues(shell: string, text: string): Promise<Record<string, string>> {
+  const entries = Object.entries(await evaluated(shell, text));
+  return Object.fromEntries(entries.filter(([name]) => /^K\d+$/.test(name)));
 }

@@ -293,14 +293,10 @@ describe('exec', () => {
     await fillCell(repository, cell, { K: 'x'.repeat(131_069) });
     expect((await childOf(repository)).environment['K']).toHaveLength(131_069);
     await fillCell(repository, cell, { K: 'x'.repeat(131_070) });
-    expect(await refused(repository, () => childOf(repository), 'xxxxx')).toEqual(
-      quietly('environment_value'),
-    );
+    expect(await refused(repository, () => childOf(repository), 'xxxxx')).toEqual(quietly('limit'));
     await expect(childOf(repository)).rejects.toThrow(/"K"/);
     await fillCell(repository, cell, { K: 'é'.repeat(65_536) });
-    expect(await refused(repository, () => childOf(repository), 'ééééé')).toEqual(
-      quietly('environment_value'),
-    );
+    expect(await refused(repository, () => childOf(repository), 'ééééé')).toEqual(quietly('limit'));
   });
 
   it.each([

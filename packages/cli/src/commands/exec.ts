@@ -1,6 +1,6 @@
 // `clef exec`
 import { execWithSecrets, openRepository } from '@clef/core';
-import { commaList, requiredArgument } from '../arguments.ts';
+import { choiceOf } from '../arguments.ts';
 import type { CommandContext, CommandInput } from '../command.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -12,13 +12,11 @@ export async function run(context: CommandContext, input: CommandInput): Promise
       'write: clef exec NAMESPACE/ENVIRONMENT -- COMMAND',
     );
   }
-  const only = commaList(input, '--only');
   const repository = await openRepository(context.world, context.directory);
   return execWithSecrets(repository, {
-    cell: requiredArgument(input, 'cell'),
+    ...choiceOf(input),
     command,
     args,
-    ...(only === undefined ? {} : { only }),
     pristine: input.has('--pristine'),
     keepClefVariables: input.has('--keep-clef-env'),
     allowedEnvironmentNames: input.list('--allow-env'),

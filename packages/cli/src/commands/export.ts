@@ -1,7 +1,7 @@
 // `clef export`
 import { exportFormats, exportSecrets, openRepository } from '@clef/core';
 import { suggest } from '@clef/strict';
-import { requiredArgument } from '../arguments.ts';
+import { choiceOf } from '../arguments.ts';
 import type { CommandContext, CommandInput } from '../command.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -12,7 +12,7 @@ export async function run(
   const format = readFormat(input.text('--format') ?? (json ? 'json' : 'dotenv'));
   const repository = await openRepository(world, directory);
   const text = await exportSecrets(repository, {
-    cell: requiredArgument(input, 'cell'),
+    ...choiceOf(input),
     format,
     allowedEnvironmentNames: input.list('--allow-env'),
   });

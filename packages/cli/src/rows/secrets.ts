@@ -1,6 +1,6 @@
 // The rows of daily work with secrets: writing, reading, running.
 import type { CommandDefinition } from '../command.ts';
-import { allowEnv, cell, key, yes } from './shared.ts';
+import { allowEnv, cell, choice, key, yes } from './shared.ts';
 
 export const secretRows: readonly CommandDefinition[] = [
   {
@@ -59,16 +59,25 @@ export const secretRows: readonly CommandDefinition[] = [
     name: 'export',
     summary: 'Print the values of a cell for another program',
     details:
-      'Each format gives back the exact bytes, or refuses the value by name. Keys keep the order of the file.',
+      'Each format gives back the exact bytes, or refuses the value by name. Keys keep the order of the file.\n\nThe formats: dotenv (the default; for node --env-file, Compose and dotenv libraries), json, yaml; sh, fish and powershell, for the shell to evaluate; github for >> "$GITHUB_ENV", after github-mask, which tells the runner what to hide in its log; docker for docker run --env-file; kubernetes, a Secret; systemd, a drop-in with one credential a key.',
     arguments: [cell],
     options: [
-      { flag: '--format', value: 'format', summary: 'dotenv, json or sh (default: dotenv)' },
+      { flag: '--format', value: 'format', summary: 'one of the formats above (default: dotenv)' },
+      ...choice,
       allowEnv,
     ],
     examples: [
       {
         line: 'eval "$(clef export database/development --format sh)"',
         does: 'set variables in this shell; keep the quotes',
+      },
+      {
+        line: 'clef export database/development --format fish | source',
+        does: 'the same in fish',
+      },
+      {
+        line: 'clef export api/production --also database/production --format kubernetes | kubectl apply -f -',
+        does: 'make a Secret of two cells',
       },
     ],
     load: () => import('../commands/export.ts'),
@@ -80,10 +89,10 @@ export const secretRows: readonly CommandDefinition[] = [
       "The exit code is the command's own (128+N when a signal ended it); 125 when Clef itself failed, 126 when the command is not executable, 127 when it does not exist. Variables that hold keys of Clef or SOPS are not passed on.",
     arguments: [cell],
     options: [
-      { flag: '--only', value: 'keys', summary: 'pass only these keys, separated by commas' },
+      ...choice,
       {
         flag: '--pristine',
-        summary: "start from an empty environment: only PATH, HOME and the cell's values",
+        summary: 'start from an empty environment: only PATH, HOME and the values',
       },
       { flag: '--keep-clef-env', summary: 'pass on CLEF_AGE_KEY… and the like too' },
       allowEnv,
@@ -91,6 +100,10 @@ export const secretRows: readonly CommandDefinition[] = [
     takesCommandLine: true,
     examples: [
       { line: 'clef exec database/development -- node server.js', does: 'run a server with its secrets' },
+      {
+        line: 'clef exec database/development --also payments/development --prefix APP_ -- make test',
+        does: 'give it the values of two cells, as APP_…',
+      },
     ],
     load: () => import('../commands/exec.ts'),
   },

@@ -16,3 +16,17 @@ export const allowEnv: OptionDefinition = {
   repeatable: true,
   summary: 'accept this name although it changes how programs run (PATH, NODE_OPTIONS, …)',
 };
+
+/** Which values are taken, of which cells, and under which names. */
+export const choice: readonly OptionDefinition[] = [
+  {
+    flag: '--also',
+    value: 'cell',
+    repeatable: true,
+    summary: 'take the values of this cell too; where two define a key, the later cell counts',
+  },
+  { flag: '--strict', summary: 'refuse a key that two of the cells define' },
+  { flag: '--only', value: 'keys', summary: 'take only these keys, separated by commas' },
+  { flag: '--except', value: 'keys', summary: 'take all keys but these, separated by commas' },
+  { flag: '--prefix', value: 'text', summary: 'put this before every name, for example APP_' },
+];

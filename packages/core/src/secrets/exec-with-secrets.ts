@@ -1,20 +1,15 @@
-// A command with a cell's values as its environment. Values go into the child's environment and nowhere else.
-import { HostError, runChild } from '@clef/host';
-import { findCell } from '../cells/cell.ts';
-import { openCell, readPendingKeys } from '../cells/read.ts';
+// A command with values of cells as its environment. Values go into the child's environment and nowhere else.
+import { type ChildExit, type ChildRequest, HostError, runChild } from '@clef/host';
+import { readPendingKeys } from '../cells/read.ts';
 import { ClefError } from '../errors.ts';
 import { fromGroundError } from '../from-ground-error.ts';
-import { checkKeyName } from '../manifest/names.ts';
 import type { Repository } from '../repository.ts';
+import { type Choice, chooseValues, chosenCells } from './choose-values.ts';
 import { refuseDangerousNames } from './environment-policy.ts';
-import { unknownKey } from './get-secret.ts';
 
-export type ExecRequest = {
-  readonly cell: string;
+export type ExecRequest = Choice & {
   readonly command: string;
   readonly args: readonly string[];
-  /** Pass only these keys. */
-  readonly only?: readonly string[];
   /** Start from PATH and HOME alone. */
   readonly pristine: boolean;
   /** Pass the variables that hold keys of Clef and SOPS on to the child. */
@@ -28,52 +23,48 @@ const ownVariables = /^(CLEF_AGE_KEY|CLEF_SIGNING_|CLEF_AGENT_|SOPS_AGE_)/;
 /**
  * Runs the command to its end with our own standard streams; signals are passed on.
  * @returns the child's exit code; 128 + N where signal N ended it.
- * @throws {ClefError} `dangerous_name`, `environment_value`, `command_not_found`, `command_not_executable`, and what
- * opening a cell can give.
+ * @throws {ClefError} `dangerous_name`, `environment_value`, `limit`, `command_not_found`, `command_not_executable`, and
+ * what choosing values can give.
  */
 export async function execWithSecrets(repository: Repository, request: ExecRequest): Promise<number> {
-  request.only?.forEach(checkKeyName);
-  const cell = findCell(repository.manifest, request.cell);
-  const [{ values }, pending] = await Promise.all([
-    openCell(repository, cell),
-    readPendingKeys(repository, cell),
-  ]);
-  for (const name of pending) {
-    repository.world.notify({
-      level: 'warning',
-      message: `"${name}" in "${cell.label}" is pending: it has no value yet`,
-    });
-  }
-  const chosen = chooseKeys(cell.label, values, request.only);
-  refuseDangerousNames(chosen.keys(), request.allowedEnvironmentNames);
-  try {
-    const { exitCode } = await runChild({
-      command: request.command,
-      args: request.args,
-      cwd: repository.world.cwd,
-      environment: { ...inherited(repository, request), ...Object.fromEntries(chosen) },
-      stdio: 'inherit',
-      forwardSignals: true,
-    });
-    return exitCode;
-  } catch (error) {
-    throw startFailure(error, request.command);
+  const [values] = await Promise.all([valuesFor(repository, request), warnOfPending(repository, request)]);
+  return (await runWith(repository, request, values)).exitCode;
+}
+
+/** The chosen values, under names that a child may have. */
+async function valuesFor(repository: Repository, request: ExecRequest): Promise<ReadonlyMap<string, string>> {
+  const values = await chooseValues(repository, request);
+  refuseDangerousNames(values.keys(), request.allowedEnvironmentNames);
+  return values;
+}
+
+async function warnOfPending(repository: Repository, request: ExecRequest): Promise<void> {
+  for (const cell of chosenCells(repository, request)) {
+    for (const name of await readPendingKeys(repository, cell)) {
+      repository.world.notify({
+        level: 'warning',
+        message: `"${name}" in "${cell.label}" is pending: it has no value yet`,
+      });
+    }
   }
 }
 
-function chooseKeys(
-  cell: string,
+async function runWith(
+  repository: Repository,
+  request: ExecRequest,
   values: ReadonlyMap<string, string>,
-  only: readonly string[] | undefined,
-): ReadonlyMap<string, string> {
-  if (only === undefined) return values;
-  return new Map(
-    only.map((key) => {
-      const value = values.get(key);
-      if (value === undefined) throw unknownKey(cell, key, [...values.keys()]);
-      return [key, value];
-    }),
-  );
+): Promise<ChildExit> {
+  const child: ChildRequest = {
+    command: request.command,
+    args: request.args,
+    cwd: repository.world.cwd,
+    environment: { ...inherited(repository, request), ...Object.fromEntries(values) },
+  };
+  try {
+    return await runChild({ ...child, stdio: 'inherit', forwardSignals: true });
+  } catch (error) {
+    throw startFailure(error, request.command, values);
+  }
 }
 
 function inherited(
@@ -89,15 +80,21 @@ function inherited(
   return Object.fromEntries(entries);
 }
 
-function startFailure(error: unknown, command: string): unknown {
+function startFailure(error: unknown, command: string, values: ReadonlyMap<string, string>): unknown {
   if (!(error instanceof HostError)) return error;
-  if (error.code === 'argument_too_large' || error.code === 'invalid_argument') {
-    return new ClefError({
-      code: 'environment_value',
-      message: error.message,
-      hint: 'leave the key out with --only, and read it with "clef get" where it is needed',
-      cause: error,
-    });
+  const hint = 'leave the key out with --except, and read it with "clef get" where it is needed';
+  if (error.code === 'invalid_argument')
+    return new ClefError({ code: 'environment_value', message: error.message, hint, cause: error });
+  if (error.code === 'argument_too_large') {
+    const message = `${error.message}; ${largestOf(values)}`;
+    return new ClefError({ code: 'limit', message, hint, cause: error });
   }
   return fromGroundError(error, { action: `run "${command}"` });
+}
+
+function largestOf(values: ReadonlyMap<string, string>): string {
+  const sizes = [...values].map(([key, value]) => ({ key, bytes: Buffer.byteLength(value) }));
+  const total = sizes.reduce((sum, { bytes }) => sum + bytes, 0);
+  const largest = sizes.sort((a, b) => b.bytes - a.bytes).slice(0, 3);
+  return `the ${sizes.length} values have ${total} bytes, most of them ${largest.map(({ key, bytes }) => `"${key}" (${bytes})`).join(', ')}`;
 }

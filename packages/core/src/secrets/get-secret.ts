@@ -23,13 +23,21 @@ export async function getSecret(
   throw unknownKey(cell.label, key, [...values.keys()]);
 }
 
-/** The error for a key that a cell does not have, with the name that was perhaps meant. */
-export function unknownKey(cell: string, key: string, existing: readonly string[]): ClefError {
+/**
+ * The error for a key that a cell does not have, with the name that was perhaps meant; `listed` is the cell whose keys
+ * to look at where several were searched.
+ */
+export function unknownKey(
+  cell: string,
+  key: string,
+  existing: readonly string[],
+  listed: string = cell,
+): ClefError {
   const near = suggest(key, existing);
   return new ClefError({
     code: 'unknown_key',
     message: `No key "${key}" in "${cell}"${near === undefined ? '' : `. Did you mean "${near}"?`}`,
-    hint: `run "clef list ${cell}" to see its keys`,
+    hint: `run "clef list ${listed}" to see its keys`,
     location: { key },
   });
 }
