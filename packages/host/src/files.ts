@@ -12,10 +12,11 @@ import {
   readlink,
   realpath,
   rename,
+  rmdir,
   unlink,
 } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
-import { HostError, quote, toHostError } from './host-error.ts';
+import { errnoOf, HostError, quote, toHostError } from './host-error.ts';
 
 /** Every temporary file begins with this; a version-control ignore rule may rely on it. */
 export const temporaryFilePrefix = '.clef-tmp-';
@@ -27,6 +28,20 @@ export type FileFacts = {
   readonly gid: number;
   readonly size: number;
   readonly modifiedAtMilliseconds: number;
+};
+
+/** An open folder: what is done through it cannot be led elsewhere by renaming one of its parents. Names, not paths. */
+export type OpenFolder = {
+  /** Creates a file that must not exist yet, with exactly `mode` whatever the umask, written and synced. */
+  create(name: string, bytes: Uint8Array, mode: number): Promise<void>;
+  /** Puts `from` in the place of `to`, which is a regular file or nothing (`symlink`, `not_regular`). */
+  rename(from: string, to: string): Promise<void>;
+  /** Removes a name; false where there is none. */
+  remove(name: string): Promise<boolean>;
+  /** Removes a folder that is empty; false where it is not, or is none. */
+  removeEmptyFolder(name: string): Promise<boolean>;
+  /** Makes the names in the folder durable. */
+  sync(): Promise<void>;
 };
 
 /** New content that is on the disk beside its destination, synced, but not in its place yet. */
@@ -161,6 +176,55 @@ export async function stageFile(
   });
 }
 
+/**
+ * Opens the folder `path`, which may not be reached through a link below `root`, and gives it to `work`. Nothing that
+ * `create`, `rename` and `remove` do is durable before `sync`, except the bytes of what was created.
+ */
+export async function inFolder<T>(
+  path: string,
+  root: string,
+  work: (folder: OpenFolder) => Promise<T>,
+): Promise<T> {
+  const directory = await attempt('use the folder', path, () => openDirectory(path, root, path));
+  const within = <R>(action: string, name: string, act: () => Promise<R>): Promise<R> =>
+    attempt(action, join(path, name), act);
+  try {
+    return await work({
+      create: (name, bytes, mode) =>
+        within('write', name, () => createSynced(directory.at(name), bytes, mode)),
+      rename: (from, to) =>
+        within('write', to, async () => {
+          const current = await lstatIfThere(directory.at(to));
+          if (current !== undefined) refuseIrregular(join(path, to), current);
+          await rename(directory.at(from), directory.at(to));
+        }),
+      remove: (name) => within('remove', name, () => unlinkIfThere(directory.at(name))),
+      removeEmptyFolder: (name) => within('remove', name, () => rmdirIfEmpty(directory.at(name))),
+      sync: () => attempt('sync', path, () => directory.sync()),
+    });
+  } finally {
+    await directory.close();
+  }
+}
+
+function unlinkIfThere(location: string): Promise<boolean> {
+  return falseOn(['ENOENT'], () => unlink(location));
+}
+
+function rmdirIfEmpty(location: string): Promise<boolean> {
+  return falseOn(['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR'], () => rmdir(location));
+}
+
+async function falseOn(errnos: readonly string[], act: () => Promise<void>): Promise<boolean> {
+  try {
+    await act();
+    return true;
+  } catch (cause) {
+    if (errnos.includes(errnoOf(cause))) return false;
+    throw cause;
+  }
+}
+
 function stagedFile(path: string, temporary: string, directory: Directory): StagedFile {
   let isOpen = true;
   const discard = async (): Promise<void> => {
@@ -198,19 +262,21 @@ function stagedFile(path: string, temporary: string, directory: Directory): Stag
 }
 
 /**
- * Creates a file that must not exist yet, with exactly `mode` whatever the umask, and syncs it and its directory.
+ * Creates a file that must not exist yet, with exactly `mode` whatever the umask, and syncs it and its directory (not
+ * with `isDurable: false`: for what is worth nothing after a crash of the machine).
  * Throws `exists` when anything of that name is there, a dangling symbolic link too. Removes what it began on failure.
  */
 export async function createFileExclusive(
   path: string,
   bytes: Uint8Array,
-  options: { readonly mode: number },
+  options: { readonly mode: number; readonly isDurable?: boolean },
 ): Promise<void> {
+  const isDurable = options.isDurable ?? true;
   await attempt('create', path, async () => {
     const directory = await openDirectoryOf(path, undefined);
     try {
-      await createSynced(directory.at(basename(path)), bytes, options.mode);
-      await directory.sync();
+      await createWhole(directory.at(basename(path)), bytes, options.mode, isDurable);
+      if (isDurable) await directory.sync();
     } finally {
       await directory.close();
     }
@@ -218,13 +284,22 @@ export async function createFileExclusive(
 }
 
 async function createSynced(location: string, bytes: Uint8Array, mode: number): Promise<void> {
+  await createWhole(location, bytes, mode, true);
+}
+
+async function createWhole(
+  location: string,
+  bytes: Uint8Array,
+  mode: number,
+  isDurable: boolean,
+): Promise<void> {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
   const handle = await open(location, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     try {
       await handle.chmod(mode);
       await writeAll(handle, bytes);
-      await handle.sync();
+      if (isDurable) await handle.sync();
     } finally {
       // A failing close is a failing write: some file systems report lost data only here.
       await handle.close();
@@ -296,7 +371,12 @@ export async function removeTemporaryFiles(directory: string): Promise<number> {
 type Directory = { at(name: string): string; sync(): Promise<void>; close(): Promise<void> };
 
 async function openDirectoryOf(path: string, root: string | undefined): Promise<Directory> {
-  const parent = dirname(resolve(path));
+  return await openDirectory(dirname(resolve(path)), root, path);
+}
+
+/** @param path - What the errors are about. */
+async function openDirectory(folder: string, root: string | undefined, path: string): Promise<Directory> {
+  const parent = resolve(folder);
   const real = await realpath(parent);
   if (root !== undefined) await refuseDetour(path, parent, real, root);
   const handle = await open(real, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);

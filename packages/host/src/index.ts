@@ -9,12 +9,15 @@ export {
   runChild,
   startChild,
 } from './child.ts';
+export { deferSignals } from './defer-signals.ts';
 export { checkEnvironmentName } from './environment-names.ts';
 export {
   createFileExclusive,
   ensurePrivateDirectory,
   type FileFacts,
   fsyncDirectory,
+  inFolder,
+  type OpenFolder,
   readRegularFile,
   removeTemporaryFiles,
   replaceFile,
