@@ -118,12 +118,18 @@ export const errorTable = {
   io: { class: 'io', meaning: 'The machine refused: disk, permission or file' },
   git: { class: 'git', meaning: 'git is missing or failed' },
   lock_held: { class: 'lock', meaning: 'Another process is writing to this repository' },
+  git_busy: { class: 'lock', meaning: 'git is writing to this work tree' },
   changed_meanwhile: { class: 'conflict', meaning: 'A file was changed by somebody else while Clef worked' },
   key_conflict: { class: 'format', meaning: 'Two cells in scope define the same name' },
   pending_key: { class: 'format', meaning: 'A key in scope is still pending' },
   half_written: {
     class: 'transaction',
-    meaning: 'A change of several files failed midway and some of them could not be put back',
+    meaning: 'A change of several files failed midway; the next command finishes it or takes it back',
+  },
+  journal_unusable: {
+    class: 'transaction',
+    meaning:
+      'The journal of an interrupted change cannot be carried out; until a person has looked, Clef only reads',
   },
   already_exists: { class: 'conflict', meaning: 'There is one of this name already' },
   in_use: { class: 'conflict', meaning: 'Something in clef.yaml still needs what would be removed' },

@@ -35,7 +35,7 @@ export {
   type ServiceView,
   showService,
 } from './people/services.ts';
-export { openRepository, type Repository } from './repository.ts';
+export type { Repository } from './repository.ts';
 export { type DeleteRequest, deleteSecret } from './secrets/delete-secret.ts';
 export { type ExecRequest, execWithSecrets } from './secrets/exec-with-secrets.ts';
 export { type ExportFormat, exportFormats } from './secrets/export-formats/all.ts';
@@ -70,4 +70,5 @@ export type { SopsKeyOptions, SopsNewFileOptions } from './sops-files/recipients
 export { type RotateFileRequest, rotateSopsFile } from './sops-files/rotate-file.ts';
 export type { SopsDestination, SopsSourceRequest } from './sops-files/source.ts';
 export { type KeyChange, type UpdateKeysRequest, updateSopsKeys } from './sops-files/update-keys.ts';
+export { openRepository } from './transaction/open-repository.ts';
 export type { Notice, Progress, World } from './world.ts';

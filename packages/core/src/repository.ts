@@ -70,7 +70,11 @@ export async function hasManifest(folder: string): Promise<boolean> {
   }
 }
 
-async function findRepository(start: string): Promise<string> {
+/**
+ * The nearest folder from `start` upwards that holds a clef.yaml.
+ * @throws {ClefError} `no_repository`.
+ */
+export async function findRepository(start: string): Promise<string> {
   for (let folder = start; ; folder = dirname(folder)) {
     if (await hasManifest(folder)) return folder;
     if (folder === dirname(folder)) break;

@@ -24,6 +24,8 @@ export type World = {
   readonly notify: (notice: Notice) => void;
   /** Told after each step of work on many things; a face shows it once a second has passed, and only to a person. */
   readonly progress?: (progress: Progress) => void;
+  /** Take a lock from a holder that cannot be seen from here: only a person who knows that it is gone asks for this. */
+  readonly breakLock?: boolean;
   /** Asks for a passphrase without echo; absent where nobody can answer. */
   readonly askPassphrase?: (question: string) => Promise<string>;
 };

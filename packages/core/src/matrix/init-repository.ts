@@ -17,6 +17,7 @@ import {
   startFolder,
 } from '../repository.ts';
 import { commitFiles } from '../transaction/commit-files.ts';
+import { settle } from '../transaction/open-repository.ts';
 import type { World } from '../world.ts';
 
 type OwnKey = {
@@ -52,6 +53,7 @@ export async function initRepository(
   options: { readonly directory?: string; readonly withPassphrase: boolean },
 ): Promise<InitResult> {
   const folder = await startFolder(world, options.directory);
+  await settle(world, folder);
   const existing = await repositoryAround(world, folder);
   if (existing !== undefined) return joinRepository(existing, options.withPassphrase);
   const person = await personName(world, folder);

@@ -1,24 +1,26 @@
 // The one way by which Clef changes files of a repository: under the lock, everything staged and synced first, each file
-// compared with what was read, then one rename after the other.
-//
-// One file is all old or all new whatever happens. Of several files an error undoes those that were done; a crash
-// between two renames is not undone yet (the journal that does so will come behind this same signature). Until then the
-// order makes it visible: the manifest first, so that cells which still have the old recipients are refused by name;
-// then sidecars, so that a sidecar may name a key that its cell lacks, never the reverse; then cells; removals last.
+// compared with what was read, a commit record, then one rename after the other. All files are old or all are new, also
+// after a crash: the next command finishes what has its commit record and takes back what has not (journal.ts, recover.ts).
 
-import { lstat, mkdir, rmdir, unlink } from 'node:fs/promises';
+import { lstat, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
+  deferSignals,
   fsyncDirectory,
   HostError,
-  readRegularFile,
   removeTemporaryFiles,
-  type StagedFile,
-  stageFile,
+  temporaryFilePrefix,
 } from '@clef/host';
+import { encodeHex, escapeControl } from '@clef/strict';
 import { ClefError } from '../errors.ts';
+import { digestAt, digestOf, isAbsent } from './file-digest.ts';
 import { fileError } from './file-error.ts';
-import { acquireLock, type LockOptions } from './repository-lock.ts';
+import { waitForGit } from './git-busy.ts';
+import { commitPlan, type Journal, type JournalFile, removeJournal, rootName, writePlan } from './journal.ts';
+import { isPlainPath } from './paths.ts';
+import { beside, inFolderOf, putInPlace, removeStaged, syncFolders, tidy } from './put-in-place.ts';
+import { changedSince, recover } from './recover.ts';
+import { acquireLock, type HeldLock, type LockOptions } from './repository-lock.ts';
 
 /** One file of a transaction. */
 export type FileChange = {
@@ -43,8 +45,9 @@ export type LockedRepository = {
 /**
  * Puts all `changes` in place, or none. Missing folders are made. Throws, with nothing changed:
  * `changed_meanwhile` when a file is no longer what `before` says, `bad_path` for a path that leaves the repository or
- * is a link or a special file, `lock_held`, `io`. Throws `half_written` when an error came after the first file was in
- * place and could not be undone; the message names the files that are new.
+ * is a link or a special file, `lock_held`, `git_busy`, `journal_unusable`, `io`. Throws `half_written` when an error came
+ * after the first file was in place and could not be undone: the next command finishes the change or takes it back.
+ * A signal meanwhile ends the process after the change is whole or taken back.
  */
 export async function commitFiles(
   root: string,
@@ -56,7 +59,8 @@ export async function commitFiles(
 
 /**
  * Runs `body` while no other Clef writes to the repository at `root`: for an operation that must read, decide and write
- * as one. `body` must not call {@link commitFiles}, which would wait for itself.
+ * as one. `body` must not call {@link commitFiles}, which would wait for itself. What an interrupted change left is
+ * settled before `body` runs.
  */
 export async function withRepositoryLock<T>(
   root: string,
@@ -64,31 +68,50 @@ export async function withRepositoryLock<T>(
   body: (repository: LockedRepository) => Promise<T>,
 ): Promise<T> {
   const lock = await acquireLock(root, options);
-  const work = body({ commit: (changes) => commitUnderLock(root, changes) });
-  // The lock of a process that ends is as good as released: what went wrong before is the news.
-  await work.catch(() => lock.release().catch(() => undefined));
-  const result = await work;
-  await lock.release();
-  return result;
+  try {
+    const recovery = await recover(root);
+    if (recovery !== undefined && recovery.changed.length > 0) throw changedSince(recovery);
+    return await body({ commit: (changes) => commitUnderLock(root, changes, options, lock) });
+  } finally {
+    // The change is whole or taken back by now; the lock of a process that ends is as good as released.
+    await lock.release().catch(() => undefined);
+  }
 }
 
-async function commitUnderLock(root: string, changes: readonly FileChange[]): Promise<void> {
+type Transaction = {
+  readonly root: string;
+  readonly options: CommitOptions;
+  readonly changes: readonly FileChange[];
+  readonly journal: Journal;
+};
+
+async function commitUnderLock(
+  root: string,
+  changes: readonly FileChange[],
+  options: CommitOptions,
+  lock: HeldLock,
+): Promise<void> {
   const ordered = [...changes].sort((a, b) => rankOf(a) - rankOf(b));
   checkPaths(ordered);
-  for (const change of ordered) await compare(root, change);
-  await removeLeftovers(root, ordered);
-  const made: string[] = [];
-  const staged: StagedFile[] = [];
-  try {
-    for (const change of ordered) await stage(root, change, made, staged);
-    for (const change of ordered) await compare(root, change);
-  } catch (error) {
-    await discard(staged, made);
-    throw error;
-  }
-  await putInPlace(root, ordered, staged, made);
+  await checkFolders(root, ordered);
+  for (const change of ordered) await compare(root, fileOf(change, undefined));
+  const real = ordered.filter((change) => !isSame(change.before, change.after));
+  if (real.length === 0) return;
+  await waitForGit(root, options.waitSeconds ?? 10);
+  await removeLeftovers(root, real);
+  const journal = await planJournal(root, real, options);
+  const transaction = { root, options, changes: real, journal };
+  await deferSignals(
+    (isInterrupted) => carryOut(transaction, isInterrupted),
+    () => lock.release(),
+  );
 }
 
+/**
+ * The manifest first, so that cells which still have the old recipients are refused by name; then sidecars, so that a
+ * sidecar may name a key that its cell lacks, never the reverse; then cells; removals last. It is what a reader sees that
+ * takes no lock, for as long as the renames last.
+ */
 function rankOf({ path, after }: FileChange): number {
   if (after === undefined) return 3;
   if (path.endsWith('.enc.yaml')) return 2;
@@ -98,55 +121,40 @@ function rankOf({ path, after }: FileChange): number {
 function checkPaths(changes: readonly FileChange[]): void {
   const seen = new Set<string>();
   for (const { path } of changes) {
-    const segments = path.split('/');
-    const isBad = segments.some(
-      (segment) => segment === '' || segment === '.' || segment === '..' || /[\\\0]/.test(segment),
-    );
-    if (isBad || segments[0]?.toLowerCase() === '.git')
-      throw fileError('write', path, new HostError('outside', 'A bad path'));
+    if (!isPlainPath(path)) throw fileError('write', path, new HostError('outside', 'A bad path'));
     if (seen.has(path.toLowerCase())) throw new Error('One file is changed twice in one transaction');
     seen.add(path.toLowerCase());
   }
 }
 
+function isSame(before: Uint8Array | undefined, after: Uint8Array | undefined): boolean {
+  return before === undefined || after === undefined ? before === after : Buffer.compare(before, after) === 0;
+}
+
+function fileOf({ path, before, after }: FileChange, temporary: string | undefined): JournalFile {
+  return {
+    path,
+    before: before === undefined ? undefined : digestOf(before),
+    after: after === undefined ? undefined : digestOf(after),
+    temporary,
+  };
+}
+
 /** Throws `changed_meanwhile` unless the file is what `before` says. */
-async function compare(root: string, change: FileChange): Promise<void> {
-  const current = await readCurrent(root, change);
-  const { before } = change;
-  if (
-    before === undefined
-      ? current === undefined
-      : current !== undefined && Buffer.compare(before, current) === 0
-  )
-    return;
+async function compare(root: string, { path, before }: JournalFile): Promise<void> {
+  const current =
+    before === undefined && (await isAbsent(root, path)) ? undefined : await digestAt(root, path);
+  if (current !== before) throw changedMeanwhile(path, before, current);
+}
+
+function changedMeanwhile(path: string, before: string | undefined, current: string | undefined): ClefError {
   const what = before === undefined ? 'has appeared' : current === undefined ? 'was removed' : 'was changed';
-  throw new ClefError({
+  return new ClefError({
     code: 'changed_meanwhile',
-    message: `"${change.path}" ${what} while Clef worked; nothing was written`,
+    message: `"${path}" ${what} while Clef worked; nothing was written`,
     hint: 'look at the file and run the command again',
-    location: { file: change.path },
+    location: { file: path },
   });
-}
-
-/** The bytes that are there now; empty where there are more than could be equal to `before`. */
-async function readCurrent(root: string, { path, before }: FileChange): Promise<Uint8Array | undefined> {
-  const file = join(root, path);
-  try {
-    if (before !== undefined) return await readRegularFile(file, { maxBytes: before.length, root });
-    await lstat(file);
-    return new Uint8Array();
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    if (error instanceof HostError && error.code === 'too_large')
-      return new Uint8Array(before === undefined ? 0 : before.length + 1);
-    throw fileError('write', path, error);
-  }
-}
-
-function isMissing(error: unknown): boolean {
-  if (error instanceof HostError) return error.code === 'not_found';
-  const code = (error as NodeJS.ErrnoException).code;
-  return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
 /** Whatever a killed process left beside the files; we hold the lock, so none of it belongs to a living one. */
@@ -155,120 +163,208 @@ async function removeLeftovers(root: string, changes: readonly FileChange[]): Pr
     try {
       await removeTemporaryFiles(join(root, folder));
     } catch (error) {
-      if (!isMissing(error)) throw fileError('clean up', folder, error);
+      if (!(error instanceof HostError) || error.code !== 'not_found')
+        throw fileError('clean up', folder, error);
     }
   }
 }
 
-async function stage(root: string, change: FileChange, made: string[], staged: StagedFile[]): Promise<void> {
-  const { path, after, before, mode } = change;
-  if (after === undefined) return;
+async function planJournal(
+  root: string,
+  changes: readonly FileChange[],
+  { purpose, randomBytes }: CommitOptions,
+): Promise<Journal> {
+  const files = changes.map((change) =>
+    fileOf(change, change.after === undefined ? undefined : temporaryFilePrefix + encodeHex(randomBytes(12))),
+  );
+  const folders = await missingFolders(root, files);
+  return {
+    root: await rootName(root),
+    purpose: escapeControl(purpose).slice(0, 200),
+    files,
+    folders,
+    discard: [],
+  };
+}
+
+/** The folders that have to be made, outermost first. */
+async function missingFolders(root: string, files: readonly JournalFile[]): Promise<readonly string[]> {
+  const missing = new Set<string>();
+  for (const { path } of files.filter(({ temporary }) => temporary !== undefined)) {
+    const above: string[] = [];
+    for (let folder = dirname(path); folder !== '.'; folder = dirname(folder)) {
+      if (missing.has(folder) || !(await isAbsent(root, folder))) break;
+      above.unshift(folder);
+    }
+    for (const folder of above) missing.add(folder);
+  }
+  return [...missing];
+}
+
+async function carryOut(transaction: Transaction, isInterrupted: () => boolean): Promise<void> {
+  const { root, journal } = transaction;
+  const isRecorded = journal.files.length > 1;
   try {
-    await makeFolders(root, dirname(path), made);
-    const newMode = before === undefined ? { mode: mode ?? 0o644 } : {};
-    staged.push(await stageFile(join(root, path), after, { root, ...newMode }));
+    await prepare(transaction, isInterrupted);
+  } catch (error) {
+    await forget(root, journal);
+    throw error;
+  }
+  try {
+    if (isRecorded) await commitPlan(root);
+    await putAllInPlace(root, journal);
+  } catch (error) {
+    await takeBack(transaction, error);
+    throw error;
+  }
+  // All is in place and durable; what cannot be removed now is removed by the next command.
+  await removeJournal(root, isRecorded ? 'journal' : 'journal.plan').catch(() => undefined);
+}
+
+/** Everything that can fail for want of space or permission, and the last look at all files. */
+async function prepare({ root, journal, changes }: Transaction, isInterrupted: () => boolean): Promise<void> {
+  await writePlan(root, journal);
+  await makeFolders(root, journal);
+  for (const [index, change] of changes.entries()) {
+    if (isInterrupted()) throw new Error('Interrupted by a signal');
+    await stage(root, journal.files[index] as JournalFile, change);
+  }
+  // The names of what is staged, which the commit record relies on; one file needs none.
+  if (journal.files.length > 1) await syncFolders(root, journal);
+  for (const file of journal.files) await compare(root, file);
+  if (isInterrupted()) throw new Error('Interrupted by a signal');
+}
+
+async function makeFolders(root: string, { folders }: Journal): Promise<void> {
+  for (const folder of folders) {
+    try {
+      await mkdir(join(root, folder), { mode: 0o755 });
+      await fsyncDirectory(join(root, dirname(folder)));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw fileError('write', folder, error);
+    }
+  }
+}
+
+/** Throws `bad_path` where something on the way to a file is a link or no folder; what is missing will be made. */
+async function checkFolders(root: string, changes: readonly FileChange[]): Promise<void> {
+  const checked = new Set<string>(['.']);
+  const check = async (folder: string): Promise<void> => {
+    if (checked.has(folder)) return;
+    checked.add(folder);
+    await check(dirname(folder));
+    if (await isAbsent(root, folder)) return;
+    const path = join(root, folder);
+    const facts = await lstat(path);
+    if (facts.isDirectory()) return;
+    throw facts.isSymbolicLink()
+      ? new HostError('symlink', 'A folder on the way is a link', { path })
+      : new HostError('not_regular', 'A folder on the way is a file', { path });
+  };
+  for (const { path } of changes) {
+    await check(dirname(path)).catch((error: unknown) => {
+      throw fileError('write', path, error);
+    });
+  }
+}
+
+async function stage(root: string, { path, temporary }: JournalFile, change: FileChange): Promise<void> {
+  const { after, before } = change;
+  if (temporary === undefined || after === undefined) return;
+  try {
+    const mode = before === undefined ? (change.mode ?? 0o644) : (await lstat(join(root, path))).mode & 0o777;
+    await inFolderOf(root, path, (folder) => folder.create(temporary, after, mode));
   } catch (error) {
     throw fileError('write', path, error);
   }
 }
 
-/** Makes the missing folders on the way to `folder`; never through a link. What was made is added to `made`. */
-async function makeFolders(root: string, folder: string, made: string[]): Promise<void> {
-  let current = root;
-  for (const segment of folder === '.' ? [] : folder.split('/')) {
-    const parent = current;
-    current = join(current, segment);
-    try {
-      await mkdir(current, { mode: 0o755 });
-      made.push(current);
-      await fsyncDirectory(parent);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      const facts = await lstat(current);
-      if (facts.isSymbolicLink())
-        throw new HostError('symlink', 'A folder on the way is a link', { path: current });
-      if (!facts.isDirectory())
-        throw new HostError('not_regular', 'A folder on the way is a file', { path: current });
-    }
+async function putAllInPlace(root: string, journal: Journal): Promise<void> {
+  for (const file of journal.files) {
+    if ((await putInPlace(root, file)) === 'changed')
+      throw changedMeanwhile(file.path, file.before, await digestAt(root, file.path));
   }
+  await syncFolders(root, journal);
 }
 
-async function putInPlace(
-  root: string,
-  changes: readonly FileChange[],
-  staged: readonly StagedFile[],
-  made: readonly string[],
-): Promise<void> {
-  const done: FileChange[] = [];
-  const waiting = [...staged];
-  for (const change of changes) {
-    try {
-      // The files after the first have waited for renames and syncs: look once more.
-      if (done.length > 0) await compare(root, change);
-      done.push(change);
-      if (change.after === undefined) await remove(join(root, change.path));
-      else await waiting.shift()?.commit();
-    } catch (error) {
-      const failure = fileError('write', change.path, error);
-      await discard(waiting, []);
-      await undo(root, done, failure);
-      await discard([], made);
-      throw failure;
-    }
-  }
-}
-
-async function remove(file: string): Promise<void> {
-  await unlink(file);
-  await fsyncDirectory(dirname(file));
-}
-
-/** Puts back what was there, newest first; a file that is no longer ours is left alone. */
-async function undo(root: string, done: readonly FileChange[], failure: unknown): Promise<void> {
-  const stuck: string[] = [];
-  for (const change of [...done].reverse()) {
-    try {
-      await undoOne(root, change);
-    } catch {
-      stuck.push(change.path);
-    }
-  }
-  if (stuck.length === 0) return;
-  throw new ClefError({
-    code: 'half_written',
-    message: `The change could not be finished, and ${stuck.map((path) => `"${path}"`).join(', ')} could not be put back`,
-    hint: 'look at "git status" and "git diff" for these files before you go on',
-    cause: failure,
-  });
-}
-
-async function undoOne(root: string, { path, before, after }: FileChange): Promise<void> {
-  const isOurs = await isThere(root, { path, before: after, after });
-  if (!isOurs) {
-    if (await isThere(root, { path, before, after })) return;
-    throw new HostError('changed', 'Somebody else changed it', { path });
-  }
-  const file = join(root, path);
-  if (before === undefined) return await remove(file);
-  const staged = await stageFile(file, before, { root });
-  await staged.commit();
-}
-
-async function isThere(root: string, change: FileChange): Promise<boolean> {
+/** Takes back what was prepared. What cannot be removed stays in the plan, for the next command. */
+async function forget(root: string, journal: Journal): Promise<void> {
   try {
-    await compare(root, change);
-    return true;
+    await removeStaged(root, journal);
+    await tidy(root, { ...journal, discard: [] });
+    await removeJournal(root, 'journal.plan');
+  } catch {
+    // The failure that led here is the news.
+    return;
+  }
+}
+
+/**
+ * After a failure beyond the commit record: the way back is a change like any other, from the new bytes to the old ones,
+ * whose commit record takes the place of the first one.
+ * @throws {ClefError} `half_written` where that fails too: one of the two commit records stays for the next command.
+ */
+async function takeBack(transaction: Transaction, failure: unknown): Promise<void> {
+  const { root } = transaction;
+  try {
+    const done = await filesInPlace(transaction);
+    if (done.length === 0) return await dropRecord(transaction);
+    await reverse(transaction, done);
   } catch (error) {
-    if (error instanceof ClefError && error.code === 'changed_meanwhile') return false;
+    throw halfWritten(transaction, failure, error);
+  }
+  await removeJournal(root, 'journal.plan').catch(() => undefined);
+}
+
+/** Nothing is in place: without its record the change has not happened. */
+async function dropRecord({ root, journal }: Transaction): Promise<void> {
+  await removeJournal(root, 'journal');
+  await forget(root, journal);
+}
+
+async function filesInPlace({ root, journal }: Transaction): Promise<readonly number[]> {
+  const done: number[] = [];
+  for (const [index, { path, temporary, after }] of journal.files.entries()) {
+    const isDone =
+      temporary === undefined ? await isAbsent(root, path) : await isAbsent(root, beside(path, temporary));
+    // One that somebody else has changed since is theirs.
+    if (isDone && (await digestAt(root, path)) === after) done.push(index);
+  }
+  return done;
+}
+
+async function reverse(transaction: Transaction, done: readonly number[]): Promise<void> {
+  const { root, options, changes, journal } = transaction;
+  const back = done
+    .map((index) => changes[index] as FileChange)
+    .map(({ path, before, after }): FileChange => ({ path, before: after, after: before }));
+  const plan = await planJournal(root, back.reverse(), options);
+  const discard = journal.files.flatMap(({ path, temporary }, index) =>
+    temporary === undefined || done.includes(index) ? [] : [beside(path, temporary)],
+  );
+  const way = { ...plan, folders: [...new Set([...journal.folders, ...plan.folders])], discard };
+  await removeJournal(root, 'journal.plan');
+  try {
+    await prepare({ root, options, changes: back, journal: way }, () => false);
+  } catch (error) {
+    await forget(root, way);
     throw error;
   }
+  await commitPlan(root);
+  await putAllInPlace(root, way);
+  await tidy(root, way);
+  await removeJournal(root, 'journal');
 }
 
-/** Takes back what was prepared. Leftovers are harmless, so a failure here does not hide the one that led here. */
-async function discard(staged: readonly StagedFile[], made: readonly string[]): Promise<void> {
-  const removals = [
-    ...staged.map((file) => () => file.discard()),
-    ...[...made].reverse().map((folder) => () => rmdir(folder)),
-  ];
-  for (const removal of removals) await removal().catch(() => undefined);
+function halfWritten({ journal }: Transaction, failure: unknown, cause: unknown): unknown {
+  const why = failure instanceof Error ? failure.message : 'it failed';
+  const files = journal.files.map(({ path }) => `"${path}"`);
+  const names =
+    files.length > 5 ? `${files.slice(0, 5).join(', ')} and ${files.length - 5} more` : files.join(', ');
+  return new ClefError({
+    code: 'half_written',
+    message: `${why}. The change of ${names} could neither be finished nor taken back now`,
+    hint: 'mend that, then run any clef command: it finishes the change or takes it back',
+    cause,
+  });
 }

@@ -2,9 +2,9 @@
 // over only from a holder that is certainly dead, and then by exactly one process.
 
 import { link, lstat, mkdir, readdir, unlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createFileExclusive, HostError, readRegularFile } from '@clef/host';
+import { createFileExclusive, fsyncDirectory, HostError, readRegularFile } from '@clef/host';
 import { encodeHex, escapeControl } from '@clef/strict';
 import { ClefError } from '../errors.ts';
 import { fileError } from './file-error.ts';
@@ -26,7 +26,13 @@ export type LockOptions = {
 export type HeldLock = { release(): Promise<void> };
 
 const folder = '.clef';
-const ignored = '# Written by Clef while it works; never committed\n/lock\n/lock.*\n.clef-tmp-*\n';
+const ignored =
+  '# Written by Clef while it works; never committed\n/lock\n/lock.*\n/journal\n/journal.*\n.clef-tmp-*\n';
+
+/** Whether somebody holds the lock, or did when it died. */
+export async function isLocked(root: string): Promise<boolean> {
+  return (await readLockFile(lockOf(join(root, folder)))) !== undefined;
+}
 
 /**
  * Takes the lock of the repository at `root`. Throws `lock_held`, naming the holder, when another living process (or one
@@ -39,7 +45,7 @@ export async function acquireLock(root: string, options: LockOptions): Promise<H
   const self = await describeThisProcess(escapeControl(options.purpose).slice(0, 200), options.now(), nonce);
   const candidate: Candidate = { directory, self, path: join(directory, `lock.${self.pid}.${nonce}`) };
   await asClefError('.clef/lock', () =>
-    createFileExclusive(candidate.path, formatLock(self), { mode: 0o644 }),
+    createFileExclusive(candidate.path, formatLock(self), { mode: 0o644, isDurable: false }),
   );
   try {
     await waitForTurn(candidate, options);
@@ -116,6 +122,8 @@ async function prepareFolder(directory: string): Promise<void> {
   await asClefError('.clef', async () => {
     try {
       await mkdir(directory, { mode: 0o755 });
+      // The journal will be in it.
+      await fsyncDirectory(dirname(directory));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
@@ -170,7 +178,7 @@ async function linkIfFree(candidate: Candidate, name: string): Promise<boolean> 
 
 async function createIfFree(to: string, bytes: Uint8Array): Promise<boolean> {
   try {
-    await createFileExclusive(to, bytes, { mode: 0o644 });
+    await createFileExclusive(to, bytes, { mode: 0o644, isDurable: false });
     return true;
   } catch (error) {
     if (error instanceof HostError && error.code === 'exists') return false;

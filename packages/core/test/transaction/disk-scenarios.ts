@@ -4,6 +4,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { CommitOptions, FileChange } from '../../src/transaction/commit-files.ts';
+import type { World } from '../../src/world.ts';
 
 export type Tree = Readonly<Record<string, string>>;
 export type Scenario = { readonly before: Tree; readonly after: Tree };
@@ -42,6 +43,20 @@ export const options: CommitOptions = {
   waitSeconds: 5,
 };
 
+/** A world for what needs no more of it than time, chance and somebody to tell. */
+export function worldFor(notify: World['notify']): World {
+  return {
+    environment: {},
+    cwd: '/',
+    homeDirectory: '/nowhere',
+    platform: process.platform,
+    userName: 'tester',
+    now: options.now,
+    randomBytes: options.randomBytes,
+    notify,
+  };
+}
+
 /** The changes that lead from one tree to the other. */
 export function changesOf({ before, after }: Scenario): FileChange[] {
   const bytes = (text: string | undefined) =>
@@ -67,7 +82,7 @@ export async function readTree(
   const leftovers: string[] = [];
   for (const entry of entries.filter((candidate) => candidate.isFile())) {
     const path = join(entry.parentPath, entry.name).slice(root.length + 1);
-    const isLeftover = entry.name.startsWith('.clef-tmp-') || /^\.clef\/lock/.test(path);
+    const isLeftover = entry.name.startsWith('.clef-tmp-') || /^\.clef\/(?:lock|journal)/.test(path);
     if (isLeftover) leftovers.push(path);
     else if (!path.startsWith('.clef/')) tree[path] = await readFile(join(root, path), 'utf8');
   }
