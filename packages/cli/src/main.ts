@@ -31,7 +31,7 @@ function showError(error: unknown, commandLine: readonly string[], terminal: Ter
 
 function contextOf(globals: GlobalOptions, terminal: Terminal, world: World): CommandContext {
   return {
-    world,
+    world: globals.breakLock ? { ...world, breakLock: true } : world,
     terminal,
     json: globals.json,
     directory: globals.directory,

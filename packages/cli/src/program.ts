@@ -12,6 +12,7 @@ const exitOfExec = 125;
 export type GlobalOptions = {
   readonly json: boolean;
   readonly debug: boolean;
+  readonly breakLock: boolean;
   readonly directory: string | undefined;
 };
 
@@ -81,12 +82,13 @@ export function definedProgram(): Command {
   return program;
 }
 
-type GlobalValues = { json?: true; debug?: true; dir?: string };
+type GlobalValues = { json?: true; debug?: true; breakLock?: true; dir?: string };
 
 function readGlobals(globals: GlobalValues, values: Values): GlobalOptions {
   return {
     json: globals.json === true || values['json'] === true,
     debug: globals.debug === true || values['debug'] === true,
+    breakLock: globals.breakLock === true || values['breakLock'] === true,
     directory: globals.dir ?? (values['dir'] as string | undefined),
   };
 }
