@@ -2,11 +2,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ArgumentDefinition, CommandDefinition } from '../packages/cli/src/command.ts';
-import { commands } from '../packages/cli/src/commands.ts';
+import { commands as all } from '../packages/cli/src/commands.ts';
 import { exitCodes } from '../packages/cli/src/exit-codes.ts';
 import { globalOptions } from '../packages/cli/src/global-options.ts';
 import { type ErrorClass, errorClasses, errorTable } from '../packages/core/src/errors.ts';
 
+const commands = all.filter(({ hidden }) => hidden !== true);
 const note = 'Generated from the code by `npm run docs`; do not edit.';
 
 function commandsPage(): string {

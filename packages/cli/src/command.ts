@@ -1,7 +1,10 @@
 // What a command is: a definition that help, completion and the documentation are made from, and a body that is loaded
 // only when the command runs.
-import type { World } from '@clef/core';
+import type { NameKind, World } from '@clef/core';
 import type { Terminal } from './terminal.ts';
+
+/** What a shell completes a word with: names of the repository, or these words. Without it, files. */
+export type Completes = NameKind | readonly string[];
 
 /** One option. `value` names the value it takes; without it the option is a switch. */
 export type OptionDefinition = {
@@ -10,6 +13,7 @@ export type OptionDefinition = {
   readonly summary: string;
   /** May be given several times; the body gets a list. */
   readonly repeatable?: boolean;
+  readonly completes?: Completes;
 };
 
 /** One positional argument. */
@@ -19,6 +23,7 @@ export type ArgumentDefinition = {
   readonly optional?: boolean;
   /** Takes every word that is left, one at least unless it is optional: the last argument only. */
   readonly variadic?: boolean;
+  readonly completes?: Completes;
 };
 
 /** A runnable example with what it does. */
@@ -37,6 +42,8 @@ export type CommandDefinition = {
   readonly takesCommandLine?: boolean;
   /** Hands every argument on unread: the body has its own reader. */
   readonly passThrough?: boolean;
+  /** For programs only: in no list of commands. */
+  readonly hidden?: boolean;
   readonly load: () => Promise<CommandBody>;
 };
 

@@ -49,7 +49,7 @@ export async function runProgram(
       );
     });
   }
-  const line = hasSeparator && !isCommandLineTaker(head) ? [...head, '--', ...rest] : head;
+  const line = hasSeparator && !takesRest(head) ? [...head, '--', ...rest] : head;
   try {
     await program.parseAsync(line as string[], { from: 'user' });
   } catch (error) {
@@ -110,7 +110,7 @@ function addCommand(program: Command, definition: CommandDefinition): Command {
   const [first, second] = definition.name.split(' ') as [string, string | undefined];
   const parent = second === undefined ? program : groupOf(program, first);
   const command = parent
-    .command(second ?? first)
+    .command(second ?? first, { hidden: definition.hidden === true })
     .summary(definition.summary)
     .description(describe(definition));
   command.exitOverride().configureOutput({ outputError: () => undefined });
@@ -190,9 +190,18 @@ function splitAtSeparator(commandLine: readonly string[]): {
 }
 
 function isCommandLineTaker(words: readonly string[]): boolean {
-  const takers = commands.filter((definition) => definition.takesCommandLine || definition.passThrough);
+  return commandNamed(words)?.takesCommandLine === true;
+}
+
+/** Whether what stands after `--` goes to the command as it is, and is no argument that commander counts. */
+function takesRest(words: readonly string[]): boolean {
+  return isCommandLineTaker(words) || commandNamed(words)?.passThrough === true;
+}
+
+/** The command of one word that the line names. */
+function commandNamed(words: readonly string[]): CommandDefinition | undefined {
   const first = firstWord(words);
-  return takers.some((definition) => definition.takesCommandLine === true && definition.name === first);
+  return commands.find(({ name }) => name === first);
 }
 
 /** The first word that is neither a global option nor its value. */

@@ -48,6 +48,7 @@ export {
   listCells,
   listKeys,
 } from './secrets/list-keys.ts';
+export { listNames, type NameKind } from './secrets/list-names.ts';
 export { maxValueBytes, type SetRequest, type SetResult, setSecret } from './secrets/set-secret.ts';
 export {
   readSopsValueFile,

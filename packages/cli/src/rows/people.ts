@@ -18,8 +18,18 @@ export const peopleRows: readonly CommandDefinition[] = [
       { name: 'key', summary: 'the age public key, age1…' },
     ],
     options: [
-      { flag: '--environments', value: 'names', summary: 'environments to grant, separated by commas' },
-      { flag: '--namespaces', value: 'names', summary: 'only these namespaces (default: all)' },
+      {
+        flag: '--environments',
+        value: 'names',
+        summary: 'environments to grant, separated by commas',
+        completes: 'environment',
+      },
+      {
+        flag: '--namespaces',
+        value: 'names',
+        summary: 'only these namespaces (default: all)',
+        completes: 'namespace',
+      },
       yes,
     ],
     examples: [

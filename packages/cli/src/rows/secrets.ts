@@ -2,6 +2,21 @@
 import type { CommandDefinition } from '../command.ts';
 import { allowEnv, cell, choice, key, yes } from './shared.ts';
 
+/** Written out, as a table that is read at every start must not load the formats themselves. */
+export const exportFormatNames = [
+  'dotenv',
+  'json',
+  'yaml',
+  'sh',
+  'fish',
+  'powershell',
+  'github',
+  'github-mask',
+  'docker',
+  'kubernetes',
+  'systemd',
+] as const;
+
 export const secretRows: readonly CommandDefinition[] = [
   {
     name: 'set',
@@ -62,7 +77,12 @@ export const secretRows: readonly CommandDefinition[] = [
       'Each format gives back the exact bytes, or refuses the value by name. Keys keep the order of the file.\n\nThe formats: dotenv (the default; for node --env-file, Compose and dotenv libraries), json, yaml; sh, fish and powershell, for the shell to evaluate; github for >> "$GITHUB_ENV", after github-mask, which tells the runner what to hide in its log; docker for docker run --env-file; kubernetes, a Secret; systemd, a drop-in with one credential a key.',
     arguments: [cell],
     options: [
-      { flag: '--format', value: 'format', summary: 'one of the formats above (default: dotenv)' },
+      {
+        flag: '--format',
+        value: 'format',
+        summary: 'one of the formats above (default: dotenv)',
+        completes: exportFormatNames,
+      },
       ...choice,
       allowEnv,
     ],

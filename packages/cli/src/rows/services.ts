@@ -9,7 +9,12 @@ export const serviceRows: readonly CommandDefinition[] = [
       'Names what the workload gets and the key that its artifacts are sealed to in each environment: a KMS key, or an age public key for workloads without KMS. Without --verify your own Ed25519 signing key is used, made on first use.',
     arguments: [{ name: 'name', summary: 'the service identity, for example api-gateway' }],
     options: [
-      { flag: '--namespaces', value: 'names', summary: 'the namespaces it may have, separated by commas' },
+      {
+        flag: '--namespaces',
+        value: 'names',
+        summary: 'the namespaces it may have, separated by commas',
+        completes: 'namespace',
+      },
       {
         flag: '--seal',
         value: 'environment=key',
@@ -46,8 +51,8 @@ export const serviceRows: readonly CommandDefinition[] = [
     name: 'service show',
     summary: 'Show a service identity, or the settings of its agent',
     arguments: [
-      { name: 'name', summary: 'the service identity' },
-      { name: 'environment', summary: 'one of its environments', optional: true },
+      { name: 'name', summary: 'the service identity', completes: 'service' },
+      { name: 'environment', summary: 'one of its environments', optional: true, completes: 'environment' },
     ],
     options: [{ flag: '--agent-env', summary: "print the agent's pinned settings as variables" }],
     examples: [
@@ -64,8 +69,8 @@ export const serviceRows: readonly CommandDefinition[] = [
     details:
       'Decrypts only the cells in scope, merges them, encrypts them to a key pair made for this one artifact, wraps the private key with the sealing key, and signs. The output is complete or absent.',
     arguments: [
-      { name: 'service', summary: 'the service identity' },
-      { name: 'environment', summary: 'one of its environments' },
+      { name: 'service', summary: 'the service identity', completes: 'service' },
+      { name: 'environment', summary: 'one of its environments', completes: 'environment' },
     ],
     options: [
       { flag: '--to', value: 'destination', summary: 'a file, or - for standard output (default)' },

@@ -18,6 +18,26 @@ export const startRows: readonly CommandDefinition[] = [
     load: () => import('../commands/demo.ts'),
   },
   {
+    name: 'completion',
+    summary: 'Print the script by which a shell completes commands, cells and keys',
+    arguments: [{ name: 'shell', summary: 'bash, zsh or fish', completes: ['bash', 'zsh', 'fish'] }],
+    examples: [
+      {
+        line: 'eval "$(clef completion bash)"',
+        does: 'complete in this shell; put the line into ~/.bashrc to keep it',
+      },
+      { line: 'clef completion fish > ~/.config/fish/completions/clef.fish', does: 'the same for fish' },
+    ],
+    load: () => import('../commands/completion.ts'),
+  },
+  {
+    name: 'complete',
+    summary: 'Print the words that may stand at the end of a half-typed line',
+    passThrough: true,
+    hidden: true,
+    load: () => import('../commands/complete.ts'),
+  },
+  {
     name: 'version',
     summary: 'Print the version',
     load: () => import('../commands/version.ts'),
