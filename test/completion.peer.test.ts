@@ -47,12 +47,13 @@ const shells: readonly (readonly [Peer, (line: readonly string[]) => Promise<Pee
   [
     'zsh',
     // The shell's own completion system, in a pseudo terminal: what it puts on the line is what is seen.
+    // Then the line is taken away (Ctrl-U), not run.
     (line) =>
       inShell(
         'zsh',
         `zmodload zsh/zpty; zpty z zsh -f -i; zpty -w z 'autoload -Uz compinit; compinit -D -u; PS1= ; LISTMAX=0; eval "$(clef completion zsh)"; echo read""y'
          while zpty -r z out && [[ $out != *ready* ]]; do :; done
-         zpty -w -n z ${quoted(`clef ${line.join(' ')}`)}$'\\t'; sleep 1.5; zpty -w z ' ; echo en""d'
+         zpty -w -n z ${quoted(`clef ${line.join(' ')}`)}$'\\t'; sleep 1.5; zpty -w z $'\\x15echo en""d'
          while zpty -r z out; do print -rn -- "$out"; [[ $out == *end* ]] && break; done`,
         '-f',
       ),
