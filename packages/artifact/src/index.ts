@@ -18,6 +18,7 @@ export {
 export { artifactContext, type ContextSource } from './artifact-context.ts';
 export { type ArtifactCode, ArtifactError } from './artifact-error.ts';
 export { inspectArtifact, type UnverifiedArtifact } from './inspect-artifact.ts';
+export { createKmsSigner } from './kms-signer.ts';
 export {
   type ArtifactFloor,
   type OpenedArtifact,

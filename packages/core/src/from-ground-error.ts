@@ -70,7 +70,10 @@ const kmsRows = {
     code: 'private_key_given',
     hint: 'treat that key as leaked: make a new one and give its public half',
   },
-  unsupported: { code: 'not_supported', hint: 'use an AWS or GCP KMS key' },
+  unsupported: {
+    code: 'not_supported',
+    hint: 'use an AWS or GCP KMS key that is made for this: symmetric to seal, ECDSA P-256 to sign',
+  },
   bad_endpoint: { code: 'endpoint_refused', hint: 'use https, or an address on this machine' },
   no_credentials: {
     code: 'kms_denied',

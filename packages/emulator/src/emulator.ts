@@ -18,13 +18,16 @@ import {
   serviceAccountEmail,
   uuidPattern,
 } from './identifiers.ts';
-import { type Instance, type InstanceKind, startInstance } from './instances.ts';
+import { awsEndpointVariables, type Instance, type InstanceKind, startInstance } from './instances.ts';
 import { type Policy, PolicyFault, parsePolicy } from './policy.ts';
+import { issueAwsCredential, issueGcpCredential } from './sessions.ts';
 import type { RandomBytes } from './software-key.ts';
 import {
   type Administrator,
   type AwsKey,
   emptyState,
+  type GcpKey,
+  type KeyUse,
   makeAdministrator,
   type RoleRecord,
   type State,
@@ -68,7 +71,7 @@ export type Grant = {
   readonly role: string;
   /** An AWS key ARN or a Google Cloud key name. */
   readonly key: string;
-  readonly may: 'encrypt' | 'decrypt' | 'both';
+  readonly may: 'encrypt' | 'decrypt' | 'both' | 'sign';
   /** Only for requests whose encryption context has these entries (`StringEquals`); AWS only. */
   readonly context?: Readonly<Record<string, string>>;
 };
@@ -94,10 +97,14 @@ export type Emulator = {
   /** Undoes `revokeRole`. Throws `not_found`. */
   restoreRole(role: string): Promise<void>;
 
-  /** Makes an AWS key that only the administrator may use. Throws `argument`, `exists`. */
-  createKey(options?: { readonly keyId?: string; readonly region?: string }): Promise<EmulatedAwsKey>;
-  /** Makes a Google Cloud key (and its ring). Throws `argument`, `exists`. */
-  createGcpKey(name: string): Promise<EmulatedGcpKey>;
+  /** Makes an AWS key that only the administrator may use; by default one that wraps. Throws `argument`, `exists`. */
+  createKey(options?: {
+    readonly keyId?: string;
+    readonly region?: string;
+    readonly use?: KeyUse;
+  }): Promise<EmulatedAwsKey>;
+  /** Makes a Google Cloud key (and its ring); the reference of one that signs is its version 1. Throws `argument`, `exists`. */
+  createGcpKey(name: string, use?: KeyUse): Promise<EmulatedGcpKey>;
   /** Replaces the key policy of an AWS key. Throws `argument`, `not_found`. */
   putKeyPolicy(arn: string, policy: object): Promise<void>;
   /** Disables or enables an AWS key. Throws `not_found`. */
@@ -107,6 +114,8 @@ export type Emulator = {
 
   /** Starts a machine that has the role. Throws `argument`, `not_found`, `stopped`. */
   instance(role: string, kind?: InstanceKind): Promise<Instance>;
+  /** The variables of a new session of the role, in both clouds: what its machines would be handed. Throws `not_found`. */
+  session(role: string): Readonly<Record<string, string>>;
   /** How often each operation was asked for, refused calls included: `aws.Decrypt`, `gcp.encrypt`, `ec2.credentials`. */
   calls(): Readonly<Record<string, number>>;
   /** Stops the emulator and its machines. May be called twice. */
@@ -202,7 +211,8 @@ function ensureAwsKey(cloud: Cloud, region: string, wantedId: string | undefined
   const keyId =
     wantedId === undefined ? state.awsAliases.get(aliasId)?.keyId : checked('keyId', wantedId, uuidPattern);
   const found = keyId === undefined ? undefined : state.awsKeys.get(keyArn(region, state.account, keyId));
-  const key = found ?? addKey(cloud, region, keyId, 'The default key of this emulator');
+  const description = 'The default key of this emulator';
+  const key = found ?? addKey(cloud, region, { keyId, description });
   state.awsAliases.set(aliasId, { ...alias, keyId: key.keyId });
   return awsKeyFacts(key);
 }
@@ -210,7 +220,7 @@ function ensureAwsKey(cloud: Cloud, region: string, wantedId: string | undefined
 function ensureGcpKey(cloud: Cloud): EmulatedGcpKey {
   const name = `projects/${cloud.state.project}/locations/global/keyRings/clef/cryptoKeys/clef`;
   if (!cloud.state.gcpKeys.has(name)) addGcpKey({ ...cloud, now: cloud.now() }, name);
-  return gcpKeyFacts(name);
+  return gcpKeyFacts(cloud.state.gcpKeys.get(name) as GcpKey);
 }
 
 function roleMethods(
@@ -246,7 +256,7 @@ type KeyMethods = Pick<
 function keyMethods(cloud: Cloud, ownRegion: string): KeyMethods {
   const { state } = cloud;
   return {
-    async createKey({ keyId, region = ownRegion } = {}) {
+    async createKey({ keyId, region = ownRegion, use } = {}) {
       checked('region', region, regionPattern);
       if (
         keyId !== undefined &&
@@ -254,17 +264,17 @@ function keyMethods(cloud: Cloud, ownRegion: string): KeyMethods {
       ) {
         throw new EmulatorError('exists', `The key "${keyId}" exists already`);
       }
-      const key = addKey(cloud, region, keyId);
+      const key = addKey(cloud, region, { keyId, use });
       await cloud.save();
       return awsKeyFacts(key);
     },
-    async createGcpKey(name) {
+    async createGcpKey(name, use) {
       if (!isCryptoKeyName(name))
         throw new EmulatorError('argument', 'Expected projects/P/locations/L/keyRings/R/cryptoKeys/K');
       if (state.gcpKeys.has(name)) throw new EmulatorError('exists', `The key "${name}" exists already`);
-      addGcpKey({ ...cloud, now: cloud.now() }, name);
+      const key = addGcpKey({ ...cloud, now: cloud.now() }, name, use);
       await cloud.save();
-      return gcpKeyFacts(name);
+      return gcpKeyFacts(key);
     },
     async putKeyPolicy(arn, policy) {
       findAwsKey(cloud, arn).policy = readPolicy(policy, 'key');
@@ -283,7 +293,13 @@ function keyMethods(cloud: Cloud, ownRegion: string): KeyMethods {
   };
 }
 
-const awsActions = { encrypt: ['kms:Encrypt', 'kms:GenerateDataKey'], decrypt: ['kms:Decrypt'] } as const;
+const encryptActions = ['kms:Encrypt', 'kms:GenerateDataKey'] as const;
+const awsActions = {
+  encrypt: encryptActions,
+  decrypt: ['kms:Decrypt'],
+  both: [...encryptActions, 'kms:Decrypt'],
+  sign: ['kms:Sign', 'kms:GetPublicKey'],
+} as const satisfies Record<Grant['may'], readonly string[]>;
 
 function allowOnAws(cloud: Cloud, { role, key: arn, may, context = {} }: Grant): void {
   const key = findAwsKey(cloud, arn);
@@ -291,7 +307,7 @@ function allowOnAws(cloud: Cloud, { role, key: arn, may, context = {} }: Grant):
   const statement = {
     Effect: 'Allow',
     Principal: { AWS: roleArn(cloud.state.account, role) },
-    Action: may === 'both' ? [...awsActions.encrypt, ...awsActions.decrypt] : awsActions[may],
+    Action: awsActions[may],
     Resource: '*',
     ...(tests.length === 0 ? {} : { Condition: { StringEquals: Object.fromEntries(tests) } }),
   };
@@ -299,7 +315,12 @@ function allowOnAws(cloud: Cloud, { role, key: arn, may, context = {} }: Grant):
   key.policy = readPolicy({ ...document, Statement: [document['Statement'], statement].flat() }, 'key');
 }
 
-const gcpRoles = { encrypt: 'Encrypter', decrypt: 'Decrypter', both: 'EncrypterDecrypter' } as const;
+const gcpRoles = {
+  encrypt: 'roles/cloudkms.cryptoKeyEncrypter',
+  decrypt: 'roles/cloudkms.cryptoKeyDecrypter',
+  both: 'roles/cloudkms.cryptoKeyEncrypterDecrypter',
+  sign: 'roles/cloudkms.signerVerifier',
+} as const satisfies Record<Grant['may'], string>;
 
 function allowOnGcp(cloud: Cloud, { role, key: name, may, context }: Grant): void {
   const key = cloud.state.gcpKeys.get(name);
@@ -307,7 +328,7 @@ function allowOnGcp(cloud: Cloud, { role, key: name, may, context }: Grant): voi
   if (context !== undefined)
     throw new EmulatorError('argument', 'Google Cloud has no conditions on a context: use a key for each');
   const member = `serviceAccount:${serviceAccountEmail(cloud.state.project, role)}`;
-  key.bindings = [...key.bindings, { role: `roles/cloudkms.cryptoKey${gcpRoles[may]}`, members: [member] }];
+  key.bindings = [...key.bindings, { role: gcpRoles[may], members: [member] }];
 }
 
 function machineMethods(
@@ -315,7 +336,7 @@ function machineMethods(
   server: LoopbackServer,
   region: string,
   onFault: (cause: unknown) => void,
-): Pick<Emulator, 'instance' | 'stop'> {
+): Pick<Emulator, 'instance' | 'session' | 'stop'> {
   const instances: Instance[] = [];
   let isStopped = false;
   return {
@@ -326,6 +347,19 @@ function machineMethods(
       instances.push(instance);
       return instance;
     },
+    session(role) {
+      findRole(cloud, role);
+      const caller = { role, session: 'session' };
+      const { accessKeyId, secretAccessKey, sessionToken } = issueAwsCredential(cloud, caller);
+      return {
+        ...awsEndpointVariables({ url: server.url, region }),
+        AWS_ACCESS_KEY_ID: accessKeyId,
+        AWS_SECRET_ACCESS_KEY: secretAccessKey,
+        AWS_SESSION_TOKEN: sessionToken,
+        CLEF_GCP_KMS_ENDPOINT: server.url,
+        GOOGLE_OAUTH_ACCESS_TOKEN: issueGcpCredential(cloud, caller).token,
+      };
+    },
     async stop() {
       isStopped = true;
       await Promise.all([server.close(1), ...instances.map((instance) => instance.stop())]);
@@ -333,11 +367,21 @@ function machineMethods(
   };
 }
 
-function addKey(cloud: Cloud, region: string, keyId?: string, description?: string): AwsKey {
+type NewKey = {
+  readonly keyId?: string | undefined;
+  readonly use?: KeyUse | undefined;
+  readonly description?: string;
+};
+
+function addKey(cloud: Cloud, region: string, { keyId, use, description }: NewKey): AwsKey {
   const { state, randomBytes } = cloud;
   return addAwsKey(
     { state, region, now: cloud.now(), randomBytes },
-    { ...(keyId === undefined ? {} : { keyId }), ...(description === undefined ? {} : { description }) },
+    {
+      ...(keyId === undefined ? {} : { keyId }),
+      ...(use === undefined ? {} : { use }),
+      ...(description === undefined ? {} : { description }),
+    },
   );
 }
 
@@ -373,6 +417,6 @@ function awsKeyFacts({ keyId, arn }: AwsKey): EmulatedAwsKey {
   return { keyId, arn, reference: `awskms:///${arn}` };
 }
 
-function gcpKeyFacts(name: string): EmulatedGcpKey {
-  return { name, reference: `gcpkms://${name}` };
+function gcpKeyFacts({ name, use }: GcpKey): EmulatedGcpKey {
+  return { name, reference: `gcpkms://${name}${use === 'sign' ? '/cryptoKeyVersions/1' : ''}` };
 }

@@ -13,4 +13,4 @@ export { type EmulatorCode, EmulatorError } from './emulator-error.ts';
 export { emulatorVariables } from './emulator-variables.ts';
 export type { Instance, InstanceKind } from './instances.ts';
 export type { RandomBytes } from './software-key.ts';
-export type { Administrator } from './state.ts';
+export type { Administrator, KeyUse } from './state.ts';

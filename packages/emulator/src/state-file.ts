@@ -21,7 +21,8 @@ import {
   uuidPattern,
 } from './identifiers.ts';
 import { PolicyFault, parsePolicy } from './policy.ts';
-import { emptyState, type State } from './state.ts';
+import { isSigningMaterial } from './software-signing-key.ts';
+import { emptyState, type KeyUse, type State } from './state.ts';
 
 const maxBytes = 4 * 1024 * 1024;
 
@@ -118,12 +119,20 @@ function readAwsKey(state: State, fields: Fields): void {
     keyId,
     region,
     arn,
-    material: fields.material('material'),
+    ...readMaterial(fields),
     createdAtMs: fields.number('createdAtMs'),
     description: fields.text('description', /^[\s\S]*$/),
     isEnabled: fields.flag('isEnabled'),
     policy: parsePolicy(fields.value('policy'), 'key'),
   });
+}
+
+/** Files of an earlier version name no use: all their keys wrap. */
+function readMaterial(fields: Fields): { readonly use: KeyUse; readonly material: Uint8Array } {
+  const use = fields.value('use') === null ? 'wrap' : (fields.text('use', /^(wrap|sign)$/) as KeyUse);
+  const material = fields.material('material');
+  if (use === 'sign' && !isSigningMaterial(material)) throw fields.fault('material', 'a P-256 private key');
+  return { use, material };
 }
 
 function readAwsAlias(state: State, fields: Fields): void {
@@ -139,7 +148,7 @@ function readGcpKey(state: State, fields: Fields): void {
   const name = fields.text('name', /^projects\/[!-~]+\/cryptoKeys\/[!-~]+$/);
   state.gcpKeys.set(name, {
     name,
-    material: fields.material('material'),
+    ...readMaterial(fields),
     createdAtMs: fields.number('createdAtMs'),
     bindings: parseBindings(fields.value('bindings')),
   });

@@ -4,8 +4,12 @@ import { randomUuid } from './identifiers.ts';
 import type { Policy } from './policy.ts';
 import type { RandomBytes } from './software-key.ts';
 
+/** What a key is for: to wrap (AES-256), or to sign (ECDSA P-256). Its material has 32 bytes either way. */
+export type KeyUse = 'wrap' | 'sign';
+
 export type AwsKey = {
   readonly keyId: string;
+  readonly use: KeyUse;
   readonly region: string;
   readonly arn: string;
   readonly material: Uint8Array;
@@ -22,6 +26,7 @@ export type GcpBinding = { readonly role: string; readonly members: readonly str
 export type GcpKey = {
   /** `projects/…/cryptoKeys/K` */
   readonly name: string;
+  readonly use: KeyUse;
   readonly material: Uint8Array;
   readonly createdAtMs: number;
   bindings: readonly GcpBinding[];

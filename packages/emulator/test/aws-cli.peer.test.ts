@@ -1,4 +1,5 @@
 // The aws command line (botocore) as a client: another implementation of signatures, metadata and errors.
+import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -58,6 +59,42 @@ describe('aws kms', () => {
     const refused = await decrypt(emulatorVariables(cloud), 'clef:identity=b');
     expect(refused.exitCode).not.toBe(0);
     expect(refused.stderr).toContain('InvalidCiphertextException');
+  });
+
+  it('signs and verifies digests, shows the public half, moves a blob to another key', async () => {
+    const admin = emulatorVariables(cloud);
+    const usage = ['--key-spec', 'ECC_NIST_P256', '--key-usage', 'SIGN_VERIFY'];
+    const made = (await aws(admin, 'kms', 'create-key', ...usage)).json().KeyMetadata;
+    const key = ['--key-id', made['Arn'] ?? ''];
+    await writeFile(join(folder, 'message'), 'what is signed');
+    await writeFile(join(folder, 'digest'), createHash('sha256').update('what is signed').digest());
+    const digest = ['--message', 'fileb://digest', '--message-type', 'DIGEST'];
+    const algorithm = ['--signing-algorithm', 'ECDSA_SHA_256'];
+    const signature = (await aws(admin, 'kms', 'sign', ...key, ...digest, ...algorithm)).json()['Signature'];
+    await writeFile(join(folder, 'signature'), Buffer.from(signature ?? '', 'base64'));
+    const given = ['--signature', 'fileb://signature'];
+    const verified = await aws(admin, 'kms', 'verify', ...key, ...digest, ...algorithm, ...given);
+    expect(verified.json()).toMatchObject({ KeyId: made['Arn'], SignatureValid: true });
+    const shown = (await aws(admin, 'kms', 'get-public-key', ...key)).json();
+    await writeFile(join(folder, 'public'), Buffer.from(shown['PublicKey'] ?? '', 'base64'));
+    const checked = ['-verify', 'public', '-keyform', 'DER', '-signature', 'signature', 'message'];
+    expect(await runPeer(folder, {}, 'openssl', 'dgst', '-sha256', ...checked)).toMatchObject({
+      exitCode: 0,
+    });
+    await writeFile(join(folder, 'digest'), createHash('sha256').update('another').digest());
+    const refused = await aws(admin, 'kms', 'verify', ...key, ...digest, ...algorithm, ...given);
+    expect(refused.stderr).toContain('KMSInvalidSignatureException');
+
+    await seal('alias/clef', 'a=1');
+    const { Plaintext } = (await decrypt(admin, 'a=1')).json();
+    const target = (await cloud.createKey()).arn;
+    const moved = await aws(
+      admin,
+      ...['kms', 're-encrypt', '--ciphertext-blob', 'fileb://blob', '--source-encryption-context', 'a=1'],
+      ...['--destination-key-id', target, '--destination-encryption-context', 'a=2'],
+    );
+    await writeFile(join(folder, 'blob'), Buffer.from(moved.json()['CiphertextBlob'] ?? '', 'base64'));
+    expect((await decrypt(admin, 'a=2')).json()).toMatchObject({ KeyId: target, Plaintext });
   });
 
   it.each(['ec2', 'ecs'] as const)(

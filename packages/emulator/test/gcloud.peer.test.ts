@@ -53,6 +53,27 @@ describe('gcloud kms', () => {
     expect(refused.stderr).toContain('INVALID_ARGUMENT');
   });
 
+  it('signs, and openssl verifies with the public half that it shows', async () => {
+    const made = ['--purpose=asymmetric-signing', '--default-algorithm=ec-sign-p256-sha256'];
+    expect(await gcloud('keys', 'create', 'signs', '--keyring=clef', ...made)).toMatchObject({ exitCode: 0 });
+    const version = ['--keyring=clef', '--key=signs'];
+    const signed = await gcloud(
+      'asymmetric-sign',
+      ...version,
+      '--version=1',
+      '--digest-algorithm=sha256',
+      '--input-file=plaintext',
+      '--signature-file=signature',
+    );
+    expect(signed).toMatchObject({ exitCode: 0 });
+    const shown = await gcloud('keys', 'versions', 'get-public-key', '1', ...version, '--output-file=pem');
+    expect(shown).toMatchObject({ exitCode: 0 });
+    const checked = ['-verify', 'pem', '-signature', 'signature', 'plaintext'];
+    expect(await runPeer(folder, {}, 'openssl', 'dgst', '-sha256', ...checked)).toMatchObject({
+      exitCode: 0,
+    });
+  });
+
   it('makes rings and keys and grants roles on them', async () => {
     expect(await gcloud('keyrings', 'create', 'ring')).toMatchObject({ exitCode: 0 });
     expect(await gcloud('keys', 'create', 'k', '--keyring=ring', '--purpose=encryption')).toMatchObject({

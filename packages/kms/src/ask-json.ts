@@ -2,7 +2,7 @@
 import type { JsonObject } from '@clef/strict';
 import { connectionCode } from './endpoint.ts';
 import type { KmsSettings } from './kms.ts';
-import { type KmsCode, KmsError, serviceFailure } from './kms-error.ts';
+import { type KmsCode, KmsError, type KmsVerb, serviceFailure } from './kms-error.ts';
 import { defaultTimeoutSeconds, trySeconds } from './limits.ts';
 import { type JsonReply, postJson } from './post-json.ts';
 import { withRetries, withTimeLimit } from './tries.ts';
@@ -10,7 +10,7 @@ import { withRetries, withTimeLimit } from './tries.ts';
 export type JsonQuestion = {
   /** What the service is called in messages. */
   readonly service: string;
-  readonly verb: 'wrap' | 'unwrap';
+  readonly verb: KmsVerb;
   readonly key: { readonly text: string };
   readonly url: URL;
   /** Credentials, looked up anew with each try. Throws KmsError, or anything else for `no_credentials`. */

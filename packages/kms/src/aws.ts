@@ -5,20 +5,23 @@ import { type AwsAccess, guardAwsClient, readAwsAccess } from './aws-access.ts';
 import { connectionCode } from './endpoint.ts';
 import type { AwsKey } from './key-reference.ts';
 import type { KmsContext, KmsSettings, Provider } from './kms.ts';
-import { type KmsCode, KmsError, serviceFailure } from './kms-error.ts';
+import { type KmsCode, KmsError, type KmsVerb, serviceFailure } from './kms-error.ts';
 import {
   defaultAttempts,
   defaultTimeoutSeconds,
   maxAnswerBytes,
   maxPlaintextBytes,
+  maxPublicKeyBytes,
+  maxSignatureBytes,
   maxWrappedBytes,
   trySeconds,
 } from './limits.ts';
 import { withTimeLimit } from './tries.ts';
 
+const signingAlgorithm = 'ECDSA_SHA_256';
+
 const isAboutCredentials: ReadonlySet<KmsCode> = new Set<KmsCode>(['no_credentials', 'denied']);
 
-type Verb = 'wrap' | 'unwrap';
 type Sdk = typeof import('@aws-sdk/client-kms');
 
 /** @throws {KmsError} `bad_endpoint` where an endpoint override is not allowed. */
@@ -32,7 +35,7 @@ export async function openAws(settings: KmsSettings): Promise<Provider<AwsKey>> 
     clients.set(region, client);
     return client;
   };
-  const ask = async <T>(key: AwsKey, verb: Verb, call: Call<T>): Promise<T> => {
+  const ask = async <T>(key: AwsKey, verb: KmsVerb, call: Call<T>): Promise<T> => {
     const client = clientOf(key);
     try {
       return await withTimeLimit(timeoutSeconds, (signal) => sendWithCredentials(client, signal, call));
@@ -58,6 +61,28 @@ export async function openAws(settings: KmsSettings): Promise<Provider<AwsKey>> 
       });
       const answer = await ask(key, 'unwrap', (client, limit) => client.send(command, limit));
       return checkAnswer(key, answer.KeyId, answer.Plaintext, maxPlaintextBytes);
+    },
+    signing: {
+      sign: async (key, digest) => {
+        const command = new sdk.SignCommand({
+          KeyId: key.arn,
+          Message: digest,
+          MessageType: 'DIGEST',
+          SigningAlgorithm: signingAlgorithm,
+        });
+        const answer = await ask(key, 'sign', (client, limit) => client.send(command, limit));
+        if (answer.SigningAlgorithm !== signingAlgorithm) throw mismatch(key, 'names another algorithm');
+        return checkAnswer(key, answer.KeyId, answer.Signature, maxSignatureBytes);
+      },
+      publicKey: async (key) => {
+        const command = new sdk.GetPublicKeyCommand({ KeyId: key.arn });
+        const answer = await ask(key, 'publicKey', (client, limit) => client.send(command, limit));
+        const spki = checkAnswer(key, answer.KeyId, answer.PublicKey, maxPublicKeyBytes);
+        if (answer.KeyUsage === 'SIGN_VERIFY' && answer.KeySpec === 'ECC_NIST_P256') return spki;
+        throw new KmsError('unsupported', `${key.arn} is no key for signatures with ECDSA P-256`, {
+          key: key.text,
+        });
+      },
     },
   };
 }
@@ -168,7 +193,7 @@ const codes: ReadonlyMap<string, KmsCode> = new Map<string, KmsCode>([
 ]);
 
 /** Names the error in our own words: the service's, and the SDK's, may quote what was sent (catalogue K02). */
-function asKmsError(key: AwsKey, verb: Verb, error: unknown): KmsError {
+function asKmsError(key: AwsKey, verb: KmsVerb, error: unknown): KmsError {
   if (error instanceof GuardFailure) return new KmsError(error.code, error.message, { key: key.text });
   const hasNone = error instanceof CredentialsFailure;
   const found = hasNone ? error.cause : error;

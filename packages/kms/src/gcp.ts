@@ -1,4 +1,4 @@
-// GCP KMS: credentials from google-auth-library's default chain, two REST calls, and CRC32C checked both ways, as Google
+// GCP KMS: credentials from google-auth-library's default chain, four REST calls, and CRC32C checked both ways, as Google
 // asks of its clients (catalogue F-35, K03).
 import {
   crc32c,
@@ -13,15 +13,22 @@ import { connectionCode, readEndpoint } from './endpoint.ts';
 import { type GcpAuthorization, openGcpAuthorization } from './gcp-authorization.ts';
 import type { GcpKey } from './key-reference.ts';
 import type { KmsSettings, Provider } from './kms.ts';
-import { type KmsCode, KmsError, serviceFailure } from './kms-error.ts';
+import { type KmsCode, KmsError, type KmsVerb, serviceFailure } from './kms-error.ts';
 import { defaultTimeoutSeconds, trySeconds } from './limits.ts';
-import { type JsonReply, postJson } from './post-json.ts';
+import { getJson, type JsonReply, postJson } from './post-json.ts';
 import { withRetries, withTimeLimit } from './tries.ts';
 
 const publicEndpoint = new URL('https://cloudkms.googleapis.com/');
 
-type Verb = 'wrap' | 'unwrap';
-type Question = { readonly key: GcpKey; readonly verb: Verb; readonly body: object };
+type Question = { readonly key: GcpKey; readonly verb: KmsVerb; readonly body?: object };
+
+/** What each question adds to the name of its key. */
+const paths = {
+  wrap: ':encrypt',
+  unwrap: ':decrypt',
+  sign: ':asymmetricSign',
+  publicKey: '/publicKey',
+} as const satisfies Record<KmsVerb, string>;
 
 /** @throws {KmsError} `bad_endpoint` where `CLEF_GCP_KMS_ENDPOINT` is not allowed. */
 export async function openGcp(settings: KmsSettings): Promise<Provider<GcpKey>> {
@@ -49,6 +56,13 @@ export async function openGcp(settings: KmsSettings): Promise<Provider<GcpKey>> 
       const body = { ...checked('ciphertext', wrapped), ...aadFields(additionalData(context)) };
       return ask({ key, verb: 'unwrap', body }, (answer) => checkedBytes(key, answer, 'plaintext'));
     },
+    signing: {
+      sign: (key, digest) => {
+        const body = { digest: { sha256: encodeBase64(digest) }, digestCrc32c: String(crc32c(digest)) };
+        return ask({ key, verb: 'sign', body }, (answer) => readSignature(key, answer));
+      },
+      publicKey: (key) => ask({ key, verb: 'publicKey' }, (answer) => readPublicKey(key, answer)),
+    },
   };
 }
 
@@ -68,12 +82,13 @@ async function askOnce(
   signal: AbortSignal,
 ): Promise<JsonObject> {
   const { key, verb, body } = question;
-  const url = new URL(`v1/${key.resource}:${verb === 'wrap' ? 'encrypt' : 'decrypt'}`, endpoint);
+  const url = new URL(`v1/${nameOf(key)}${paths[verb]}`, endpoint);
   const headers = await authorization.headers(url).catch((error: unknown) => {
     throw failure(question, credentialsCode(error));
   });
-  const post = (limit: AbortSignal): Promise<JsonReply> => postJson(url, headers, body, limit);
-  const reply = await withTimeLimit(trySeconds, post, signal).catch((error: unknown) => {
+  const send = (limit: AbortSignal): Promise<JsonReply> =>
+    body === undefined ? getJson(url, headers, limit) : postJson(url, headers, body, limit);
+  const reply = await withTimeLimit(trySeconds, send, signal).catch((error: unknown) => {
     throw failure(question, connectionCode(error) ?? 'unavailable');
   });
   if (reply.status === 200) {
@@ -138,6 +153,34 @@ function readWrapped(key: GcpKey, answer: JsonObject, hasAad: boolean): Uint8Arr
   return checkedBytes(key, answer, 'ciphertext');
 }
 
+function readSignature(key: GcpKey, answer: JsonObject): Uint8Array {
+  requireVerified(key, answer, 'verifiedDigestCrc32c');
+  if (answer['name'] !== nameOf(key)) throw mismatch(key, 'names another key');
+  return checkedBytes(key, answer, 'signature');
+}
+
+function readPublicKey(key: GcpKey, answer: JsonObject): Uint8Array {
+  const { name, algorithm, pem } = answer;
+  if (name !== nameOf(key)) throw mismatch(key, 'names another key');
+  if (typeof pem !== 'string' || typeof algorithm !== 'string') throw mismatch(key, 'has no usable bytes');
+  if (answer['pemCrc32c'] !== String(crc32c(Buffer.from(pem, 'utf8'))))
+    throw mismatch(key, 'was changed on its way');
+  if (algorithm !== 'EC_SIGN_P256_SHA256') {
+    const message = `${nameOf(key)} is no key for signatures with ECDSA P-256`;
+    throw new KmsError('unsupported', message, { key: key.text });
+  }
+  const [, base64] =
+    /^-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/=\n]+)\n-----END PUBLIC KEY-----\n*$/.exec(pem) ?? [];
+  const spki = base64 === undefined ? undefined : decodeOrUndefined(base64.replaceAll('\n', ''));
+  if (spki === undefined) throw mismatch(key, 'has no usable bytes');
+  return spki;
+}
+
+/** The key, or the version of it that signs. */
+function nameOf({ resource, version }: GcpKey): string {
+  return version === undefined ? resource : `${resource}/cryptoKeyVersions/${version}`;
+}
+
 function requireVerified(key: GcpKey, answer: JsonObject, field: string): void {
   if (answer[field] !== true) throw mismatch(key, 'does not say that the question arrived unchanged');
 }
@@ -161,7 +204,7 @@ function decodeOrUndefined(text: string): Uint8Array | undefined {
 }
 
 function failure({ key, verb }: Question, code: KmsCode, retryAfterSeconds?: number): KmsError {
-  const message = serviceFailure('GCP KMS', code, verb, key.resource);
+  const message = serviceFailure('GCP KMS', code, verb, nameOf(key));
   return new KmsError(code, message, { key: key.text, retryAfterSeconds });
 }
 

@@ -17,5 +17,5 @@ export {
   type VaultKey,
   type VerifyingKey,
 } from './key-reference.ts';
-export { type Kms, type KmsContext, type KmsSettings, openKms } from './kms.ts';
+export { type Kms, type KmsContext, type KmsSettings, openKms, type SigningKms } from './kms.ts';
 export { type KmsCode, KmsError } from './kms-error.ts';

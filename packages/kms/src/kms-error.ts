@@ -44,14 +44,24 @@ const failures = {
   unsupported: 'does not support',
   bad_endpoint: 'is not reached for',
   no_credentials: 'cannot be asked, as no valid credentials were found, for',
-  denied: 'refused to VERB with',
+  denied: 'refused to VERB',
   not_found: 'does not know',
   throttled: 'is throttling calls for',
   unavailable: 'does not answer for',
   mismatch: 'gave an answer that does not fit, for',
 } as const satisfies Record<KmsCode, string>;
 
+/** What a service is asked to do, and how a refusal words it. */
+const verbs = {
+  wrap: 'wrap with',
+  unwrap: 'unwrap with',
+  sign: 'sign with',
+  publicKey: 'show the public half of',
+} as const;
+
+export type KmsVerb = keyof typeof verbs;
+
 /** The sentence for a failed call, for example "AWS KMS refused to unwrap with arn:…". */
-export function serviceFailure(service: string, code: KmsCode, verb: 'wrap' | 'unwrap', key: string): string {
-  return `${service} ${failures[code].replace('VERB', verb)} ${key}`;
+export function serviceFailure(service: string, code: KmsCode, verb: KmsVerb, key: string): string {
+  return `${service} ${failures[code].replace('VERB', verbs[verb])} ${key}`;
 }

@@ -1,8 +1,10 @@
 // The one interface to keys that live in a cloud, and the table of who provides which kind. A provider's SDK is loaded
 // when its first key is used.
-import { isKmsKey, type KeyReference, type KmsKey } from './key-reference.ts';
+import { createHash } from 'node:crypto';
+import { isKmsKey, type KeyReference, type KmsKey, type VerifyingKey } from './key-reference.ts';
 import { KmsError } from './kms-error.ts';
 import { maxPlaintextBytes, maxWrappedBytes } from './limits.ts';
+import { checkSignature, readPublicKey } from './signatures.ts';
 
 /**
  * What a wrapped key is bound to. AWS takes the entries as its encryption context; GCP and Vault take, as additional data,
@@ -24,6 +26,17 @@ export type Kms = {
   readonly unwrap: (key: KeyReference, wrapped: Uint8Array, context?: KmsContext) => Promise<Uint8Array>;
 };
 
+/** The same with keys that sign. Throws as {@link Kms} does. */
+export type SigningKms = {
+  /**
+   * Signs with ECDSA P-256 over SHA-256: ASN.1 DER, verified under the key's public half before it is given out. Keys of
+   * AWS and Google Cloud sign, the latter by their version. Only the digest of the message travels.
+   */
+  readonly sign: (key: KeyReference, message: Uint8Array) => Promise<Uint8Array>;
+  /** The public half of a key that signs, as the service states it; asked for once. */
+  readonly publicKey: (key: KeyReference) => Promise<VerifyingKey>;
+};
+
 export type KmsSettings = {
   /** Where endpoints and credentials are looked up. The SDKs read the process's own environment besides. */
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -41,6 +54,15 @@ export type KmsSettings = {
 export type Provider<K extends KmsKey = KmsKey> = {
   wrap(key: K, plaintext: Uint8Array, context: KmsContext | undefined): Promise<Uint8Array>;
   unwrap(key: K, wrapped: Uint8Array, context: KmsContext | undefined): Promise<Uint8Array>;
+  /** Absent where keys of the cloud do not sign for Clef. */
+  readonly signing?: Signing<K>;
+};
+
+export type Signing<K extends KmsKey = KmsKey> = {
+  /** `digest` is a SHA-256; what comes back has not been verified yet. */
+  sign(key: K, digest: Uint8Array): Promise<Uint8Array>;
+  /** The SPKI in DER, as the service gave it. */
+  publicKey(key: K): Promise<Uint8Array>;
 };
 
 /** One row a provider: each is given only keys of its own kind. */
@@ -52,8 +74,13 @@ const providers: Record<KmsKey['kind'], (settings: KmsSettings) => Promise<Provi
 };
 
 /** The KMS of whichever cloud a key is in. Nothing is loaded or asked before the first call. */
-export function openKms(settings: KmsSettings): Kms {
+export function openKms(settings: KmsSettings): Kms & SigningKms {
   const providerOf = openOnce(settings);
+  const publicKeyOf = askOnce(async (key) => {
+    const { kmsKey, open } = signingKey(key);
+    const { publicKey } = signingOf(kmsKey, await providerOf(kmsKey.kind, open));
+    return readPublicKey(kmsKey, await publicKey(kmsKey));
+  });
   return {
     wrap: async (key, plaintext, context) => {
       const { kmsKey, open } = wrappingKey(key);
@@ -66,6 +93,25 @@ export function openKms(settings: KmsSettings): Kms {
       if (wrapped.length === 0 || wrapped.length > maxWrappedBytes) throw unusable(key, wrapped.length);
       return (await providerOf(kmsKey.kind, open)).unwrap(kmsKey, wrapped, context);
     },
+    sign: async (key, message) => {
+      const { kmsKey, open } = signingKey(key);
+      const { sign } = signingOf(kmsKey, await providerOf(kmsKey.kind, open));
+      const digest = createHash('sha256').update(message).digest();
+      const [publicKey, signature] = await Promise.all([publicKeyOf(key), sign(kmsKey, digest)]);
+      return checkSignature(kmsKey, publicKey, message, signature);
+    },
+    publicKey: (key) => publicKeyOf(key),
+  };
+}
+
+/** One question a key. A failure is not kept: it may heal. */
+function askOnce<T>(ask: (key: KeyReference) => Promise<T>): (key: KeyReference) => Promise<T> {
+  const answers = new Map<string, Promise<T>>();
+  return (key) => {
+    const answer = answers.get(key.text) ?? ask(key);
+    answers.set(key.text, answer);
+    answer.catch(() => answers.delete(key.text));
+    return answer;
   };
 }
 
@@ -96,6 +142,25 @@ function wrappingKey(key: KeyReference): { readonly kmsKey: KmsKey; readonly ope
     throw new KmsError('unsupported', message, { key: key.text });
   }
   return { kmsKey: key, open: providers[key.kind] };
+}
+
+function signingKey(key: KeyReference): { readonly kmsKey: KmsKey; readonly open: Open } {
+  if (!isKmsKey(key)) {
+    throw new KmsError('unsupported', `Keys of the kind ${key.kind} are not in a KMS that signs`, {
+      key: key.text,
+    });
+  }
+  if (key.kind === 'gcpkms' && key.version === undefined) {
+    const message = 'On Google Cloud a version signs: add /cryptoKeyVersions/N to the key';
+    throw new KmsError('unsupported', message, { key: key.text });
+  }
+  return { kmsKey: key, open: providers[key.kind] };
+}
+
+function signingOf(key: KmsKey, { signing }: Provider): Signing {
+  if (signing !== undefined) return signing;
+  const message = `Keys of the kind ${key.kind} do not sign for Clef: use awskms or gcpkms`;
+  throw new KmsError('unsupported', message, { key: key.text });
 }
 
 function unusable(key: KeyReference, bytes: number): KmsError {

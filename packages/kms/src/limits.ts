@@ -4,6 +4,9 @@
 export const maxPlaintextBytes = 4096;
 /** AWS takes 6,144 bytes in Decrypt. */
 export const maxWrappedBytes = 6144;
+/** A signature of P-256 in DER has at most 72, its public key 91. */
+export const maxSignatureBytes = 72;
+export const maxPublicKeyBytes = 1024;
 /** Of a whole answer, whose largest field is one of the above in base64. */
 export const maxAnswerBytes = 64 * 1024;
 

@@ -1,4 +1,4 @@
-// One HTTP request with JSON both ways: no redirects, no proxies, and a limit on what comes back.
+// One HTTP request that is answered with JSON: no redirects, no proxies, and a limit on what comes back.
 import { type IncomingMessage, type RequestOptions, request as requestPlain } from 'node:http';
 import { request as requestEncrypted } from 'node:https';
 import { decodeUtf8, type JsonObject, parseJson, StrictError } from '@clef/strict';
@@ -10,6 +10,15 @@ export type JsonReply = {
   readonly value?: JsonObject;
   readonly retryAfterSeconds?: number;
 };
+
+/** Asks without a body. Throws as {@link postJson} does. */
+export async function getJson(
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<JsonReply> {
+  return readReply(await send(url, { method: 'GET', headers: { ...headers }, signal }));
+}
 
 /** Throws what Node throws when the connection fails or `signal` ends it. */
 export async function postJson(
@@ -32,6 +41,10 @@ export async function postJson(
     },
     text,
   );
+  return readReply(response);
+}
+
+async function readReply(response: IncomingMessage): Promise<JsonReply> {
   const value = readObject(await readLimited(response));
   const wait = response.headers['retry-after'];
   return {
@@ -42,7 +55,7 @@ export async function postJson(
   };
 }
 
-function send(url: URL, options: RequestOptions, text: string): Promise<IncomingMessage> {
+function send(url: URL, options: RequestOptions, text = ''): Promise<IncomingMessage> {
   const request = url.protocol === 'https:' ? requestEncrypted : requestPlain;
   return new Promise((resolve, reject) => {
     request(url, options, resolve).on('error', reject).end(text);

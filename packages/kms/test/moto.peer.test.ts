@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import { CreateAliasCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type Kms, openKms, parseKeyReference } from '../src/index.ts';
+import { type Kms, openKms, parseKeyReference, type SigningKms } from '../src/index.ts';
 
 const region = 'eu-central-1';
 const context = {
@@ -18,7 +18,7 @@ const context = {
 
 let moto: ChildProcess | undefined;
 let admin: KMSClient;
-let kms: Kms;
+let kms: Kms & SigningKms;
 
 beforeAll(async () => {
   const port = await freePort();
@@ -73,6 +73,15 @@ describe('moto', () => {
     await admin.send(new CreateAliasCommand({ AliasName: 'alias/clef', TargetKeyId: arn }));
     const alias = `awskms:///${arn.replace(/key\/.*/, 'alias/clef')}`;
     expect(() => parseKeyReference(alias)).toThrow(expect.objectContaining({ code: 'bad_reference' }));
+  });
+
+  // It hashes the digest once more, and calls the key by its bare ID where AWS gives the ARN.
+  it('signs digests wrongly, and none of it is given out', async () => {
+    const made = await admin.send(
+      new CreateKeyCommand({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' }),
+    );
+    const key = parseKeyReference(`awskms:///${made.KeyMetadata?.Arn}`);
+    await expect(kms.sign(key, randomBytes(32))).rejects.toMatchObject({ code: 'mismatch' });
   });
 
   it('an unknown key is not found', async () => {

@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import { inspectArtifact, type SealRequest, sealArtifact } from '@clef/artifact';
 import { HostError, readRegularFile, replaceFile } from '@clef/host';
-import { isKmsKey } from '@clef/kms';
+import { isKmsKey, type KeyReference } from '@clef/kms';
 import { formatTimestamp } from '@clef/strict';
 import { type Cell, cellOf } from '../cells/cell.ts';
 import {
@@ -59,10 +59,14 @@ export type Packed = {
 export async function packService(repository: Repository, request: PackRequest): Promise<Packed> {
   const { manifest, world, root } = repository;
   const service = findService(manifest, request.service);
-  const { seal: sealingKey, verify } = findServiceEnvironment(manifest, request.service, request.environment);
+  const {
+    seal: sealingKey,
+    sign,
+    verify,
+  } = findServiceEnvironment(manifest, request.service, request.environment);
   const cells = cellsInScope(repository, service, request.environment);
   const [signer, previous, sealed] = await Promise.all([
-    findSigner(world),
+    findSigner(world, sign),
     readPrevious(repository, request),
     readCells(repository, cells),
   ]);
@@ -72,6 +76,7 @@ export async function packService(repository: Repository, request: PackRequest):
     request,
     signer.verifyKey.text,
     verify.map((key) => key.text),
+    sign,
   );
   const [secrets, commit] = await Promise.all([
     mergeCells(repository, service, sealed),
@@ -193,12 +198,21 @@ function conflict(name: string, first: Cell, second: Cell): ClefError {
   });
 }
 
-function refuseForeignSigner(request: PackRequest, own: string, trusted: readonly string[]): void {
+function refuseForeignSigner(
+  request: PackRequest,
+  own: string,
+  trusted: readonly string[],
+  kmsKey: KeyReference | undefined,
+): void {
   if (trusted.includes(own)) return;
+  const [whose, otherwise] =
+    kmsKey === undefined
+      ? ['Your signing key', 'sign with the right key (CLEF_SIGNING_KEY_FILE)']
+      : ['The public half of the "sign" key', 'name the right key in "sign"'];
   throw new ClefError({
     code: 'signing_key',
-    message: `Your signing key is not among the "verify" keys of ${request.service}/${request.environment}: its agent would refuse the artifact`,
-    hint: `sign with the right key (CLEF_SIGNING_KEY_FILE), or add ${own} to "verify" in clef.yaml`,
+    message: `${whose} is not among the "verify" keys of ${request.service}/${request.environment}: its agent would refuse the artifact`,
+    hint: `${otherwise}, or add ${own} to "verify" in clef.yaml`,
   });
 }
 

@@ -1,12 +1,19 @@
 // The KMS as sops and pack see it: one connection per run, each distinct wrapped key asked for once.
-import { type KeyReference, type Kms, KmsError, openKms, parseKeyReference } from '@clef/kms';
+import {
+  type KeyReference,
+  type Kms,
+  KmsError,
+  openKms,
+  parseKeyReference,
+  type SigningKms,
+} from '@clef/kms';
 import type { CloudKeys, CloudRecipient } from '@clef/sops';
 import type { World } from '../world.ts';
 
-const opened = new WeakMap<World, Kms>();
+const opened = new WeakMap<World, Kms & SigningKms>();
 
 /** The KMS of this world; the cloud's SDK is loaded with the first call. */
-export function openCloudKeys(world: World): Kms {
+export function openCloudKeys(world: World): Kms & SigningKms {
   const existing = opened.get(world);
   if (existing !== undefined) return existing;
   const kms = shareUnwraps(
@@ -70,7 +77,7 @@ function contextOf(
 }
 
 /** One call for each (key, wrapped, context), also when several cells ask at once. A failure is not kept: it may heal. */
-function shareUnwraps(kms: Kms): Kms {
+function shareUnwraps(kms: Kms & SigningKms): Kms & SigningKms {
   const answers = new Map<string, Promise<Uint8Array>>();
   const ask = (question: string, call: () => Promise<Uint8Array>): Promise<Uint8Array> => {
     const answer = call();
@@ -79,7 +86,7 @@ function shareUnwraps(kms: Kms): Kms {
     return answer;
   };
   return {
-    wrap: (key, plaintext, context) => kms.wrap(key, plaintext, context),
+    ...kms,
     unwrap: async (key, wrapped, context) => {
       const question = JSON.stringify([key.text, Buffer.from(wrapped).toString('base64'), context]);
       const answer = answers.get(question) ?? ask(question, () => kms.unwrap(key, wrapped, context));

@@ -1,7 +1,13 @@
-// The Ed25519 key that signs artifacts where no KMS does: from the file that CLEF_SIGNING_KEY_FILE names, else from the
-// configuration folder. Never an argument, never a variable's value.
+// Who signs artifacts: the KMS key that clef.yaml names, else an Ed25519 key from the file that CLEF_SIGNING_KEY_FILE names,
+// else one from the configuration folder. A private key is never an argument and never a variable's value.
 import { isAbsolute, join } from 'node:path';
-import { ArtifactError, createEd25519Signer, generateEd25519KeyPair, type Signer } from '@clef/artifact';
+import {
+  ArtifactError,
+  createEd25519Signer,
+  createKmsSigner,
+  generateEd25519KeyPair,
+  type Signer,
+} from '@clef/artifact';
 import {
   createFileExclusive,
   ensurePrivateDirectory,
@@ -9,18 +15,29 @@ import {
   readRegularFile,
   statRegularFile,
 } from '@clef/host';
+import type { KeyReference } from '@clef/kms';
 import { ClefError } from '../errors.ts';
 import { fromGroundError } from '../from-ground-error.ts';
 import type { World } from '../world.ts';
+import { openCloudKeys } from './cloud-keys.ts';
 import { configFolder } from './config-folder.ts';
 
 const maxSigningKeyBytes = 16 * 1024;
 
 /**
- * The signer of this person or job.
- * @throws {ClefError} `signing_key`, `io`.
+ * The signer of this person or job: `kmsKey`, which is "sign" of the service's environment, or an Ed25519 key of their own.
+ * @throws {ClefError} `signing_key`, `io`; for a KMS key `kms_denied`, `kms_unavailable`, `kms_mismatch`, `not_supported`.
  */
-export async function findSigner(world: World): Promise<Signer> {
+export async function findSigner(world: World, kmsKey?: KeyReference): Promise<Signer> {
+  if (kmsKey === undefined) return findOwnSigner(world);
+  try {
+    return await createKmsSigner(kmsKey, openCloudKeys(world));
+  } catch (error) {
+    throw fromGroundError(error, { action: 'sign' });
+  }
+}
+
+async function findOwnSigner(world: World): Promise<Signer> {
   const path = signingKeyPath(world);
   let pem: Uint8Array;
   try {

@@ -1,7 +1,7 @@
 // What needs more than one place of clef.yaml at once: names that must be unique or exist, keys that must have one
 // purpose, cells that somebody must be able to read, files that must be distinct. Each rule is one function.
 
-import { type KeyReference, KmsError, parseKeyReference } from '@clef/kms';
+import { type GcpKey, type KeyReference, KmsError, parseKeyReference } from '@clef/kms';
 import type { Position } from '@clef/strict';
 import { allCells, cellRecipients } from './access.ts';
 import type { Draft, Entry } from './draft.ts';
@@ -46,6 +46,7 @@ export function checkManifest(
   const manifest = resolve(check);
   checkKeysOfPeople(check, manifest.recipients);
   checkSealingKeys(check, manifest);
+  checkSigningKeys(check, manifest);
   const isFit = checkSize(check) && checkFilePattern(check);
   if (isFit && faults.length === 0) checkReaders(check, manifest);
   return { manifest, faults };
@@ -161,7 +162,7 @@ function resolveService(check: Check, { path, value }: Draft['services'][number]
   }
   reportRepeated(check, [...path, 'namespaces'], value.namespaces, 'The same namespace is there twice');
   const environments = new Map<string, ServiceEnvironment>();
-  for (const [name, { seal, verify = [] }] of Object.entries(value.environments)) {
+  for (const [name, { seal, sign, verify = [] }] of Object.entries(value.environments)) {
     const place = [...path, 'environments', name];
     requireDeclared(check, place, 'environment', name, declared.environments);
     const [sealingKey] = resolveKey(check, [...place, 'seal'], seal, sealKinds);
@@ -174,7 +175,13 @@ function resolveService(check: Check, { path, value }: Draft['services'][number]
       keys.map((key) => key.text),
       'The same key is there twice',
     );
-    if (sealingKey !== undefined) environments.set(name, { seal: sealingKey, verify: keys });
+    const [signingKey] = sign === undefined ? [] : resolveKey(check, [...place, 'sign'], sign, signKinds);
+    if (sealingKey === undefined) continue;
+    environments.set(name, {
+      seal: sealingKey,
+      ...(signingKey === undefined ? {} : { sign: signingKey }),
+      verify: keys,
+    });
   }
   if (Object.keys(value.environments).length === 0)
     check.report([...path, 'environments'], 'config', '"environments" is empty; it wants at least one entry');
@@ -192,6 +199,8 @@ type KindRule = {
   readonly now: readonly KeyKind[];
   readonly later: readonly KeyKind[];
   readonly wanted: string;
+  /** Whether a Google Cloud key is named with its version: only what signs is. */
+  readonly version?: 'wanted';
 };
 
 const encryptToKinds: KindRule = {
@@ -208,6 +217,12 @@ const sealKinds: KindRule = {
   now: ['awskms', 'gcpkms', 'age'],
   later: ['azurekms', 'hashivault'],
   wanted: '"seal" wants a KMS key or a public age key',
+};
+const signKinds: KindRule = {
+  now: ['awskms', 'gcpkms'],
+  later: ['azurekms', 'hashivault'],
+  wanted: '"sign" wants a KMS key; leave it out to sign with an Ed25519 key of your own',
+  version: 'wanted',
 };
 const verifyKinds: KindRule = {
   now: ['ed25519', 'p256'],
@@ -231,16 +246,20 @@ function resolveKey(check: Check, path: FieldPath, text: string, rule: KindRule)
     check.report(path, 'config', rule.wanted);
     return [];
   }
-  if (key.kind === 'gcpkms' && key.version !== undefined) {
-    check.report(
-      path,
-      'config',
-      'A key version is for signing only; name the key itself',
-      'remove "/cryptoKeyVersions/…"',
-    );
-    return [];
-  }
-  return [key];
+  const versionFault = key.kind === 'gcpkms' ? gcpVersionFault(key, rule) : undefined;
+  if (versionFault === undefined) return [key];
+  check.report(path, 'config', ...versionFault);
+  return [];
+}
+
+function gcpVersionFault(
+  { version }: GcpKey,
+  { version: wanted }: KindRule,
+): readonly [message: string, hint: string] | undefined {
+  if ((version === undefined) === (wanted === undefined)) return undefined;
+  return wanted === undefined
+    ? ['A key version is for signing only; name the key itself', 'remove "/cryptoKeyVersions/…"']
+    : ['On Google Cloud a version of a key signs', 'add "/cryptoKeyVersions/1", or the version it is'];
 }
 
 function parseKey(check: Check, path: FieldPath, text: string): KeyReference | undefined {
@@ -344,6 +363,37 @@ function checkSealingKeys(check: Check, manifest: Manifest): void {
       sealed.set(seal.text, use);
     }
   }
+}
+
+/** A key that signs does nothing else: who may decrypt with a key must not be able to sign with it, nor the reverse. */
+function checkSigningKeys(check: Check, manifest: Manifest): void {
+  const wrapping = new Map<string, string>();
+  for (const { name, encryptTo } of manifest.environments) {
+    for (const key of encryptTo) wrapping.set(keyIdentity(key), `"encrypt_to" in ${quoteName(name)}`);
+  }
+  for (const { name, environments } of manifest.serviceIdentities) {
+    for (const [environment, { seal }] of environments)
+      wrapping.set(keyIdentity(seal), `"seal" of ${name} in ${environment}`);
+  }
+  for (const [index, service] of manifest.serviceIdentities.entries()) {
+    const path = check.draft.services[index]?.path ?? [];
+    for (const [environment, { sign }] of service.environments) {
+      const other = sign === undefined ? undefined : wrapping.get(keyIdentity(sign));
+      if (other === undefined) continue;
+      check.report(
+        [...path, 'environments', environment, 'sign'],
+        'config',
+        `The key that signs for ${service.name} in ${environment} also wraps: it is ${other}`,
+        'make a KMS key of its own for signing (ECC_NIST_P256 on AWS, EC_SIGN_P256_SHA256 on Google Cloud)',
+      );
+    }
+  }
+}
+
+/** The key behind a reference: without the version, and of a multi-region key without its region. */
+function keyIdentity(key: KeyReference): string {
+  if (key.kind === 'gcpkms') return `gcpkms://${key.resource}`;
+  return key.kind === 'awskms' && key.keyId.startsWith('mrk-') ? `${key.account} ${key.keyId}` : key.text;
 }
 
 /** Whether the matrix is small enough to be expanded. */

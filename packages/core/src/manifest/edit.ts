@@ -16,7 +16,7 @@ export type NewServiceIdentity = {
   readonly namespaces: readonly string[];
   readonly prefix?: 'namespace';
   readonly environments: Readonly<
-    Record<string, { readonly seal: string; readonly verify?: readonly string[] }>
+    Record<string, { readonly seal: string; readonly sign?: string; readonly verify?: readonly string[] }>
   >;
 };
 
@@ -76,9 +76,13 @@ export function addServiceIdentity(text: string, service: NewServiceIdentity): s
     namespaces,
     ...(prefix === undefined ? {} : { prefix }),
     environments: Object.fromEntries(
-      Object.entries(environments).map(([environment, { seal, verify }]) => [
+      Object.entries(environments).map(([environment, { seal, sign, verify }]) => [
         environment,
-        { seal, ...(verify === undefined || verify.length === 0 ? {} : { verify }) },
+        {
+          seal,
+          ...(sign === undefined ? {} : { sign }),
+          ...(verify === undefined || verify.length === 0 ? {} : { verify }),
+        },
       ]),
     ),
   };

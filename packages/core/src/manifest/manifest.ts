@@ -54,6 +54,8 @@ export type ServiceIdentity = {
 export type ServiceEnvironment = {
   /** What the artifact's one-time key is wrapped with, or the age key it is encrypted to. */
   readonly seal: KeyReference;
+  /** The KMS key that signs; absent where the packer's own Ed25519 key does. */
+  readonly sign?: KeyReference;
   /** The only keys an agent trusts; the position is the epoch. Empty where artifacts are not signed. */
   readonly verify: readonly KeyReference[];
 };
@@ -93,6 +95,7 @@ const accessRuleSchema = z.strictObject({
 
 const serviceEnvironmentSchema = z.strictObject({
   seal: keyReference,
+  sign: z.optional(text('A KMS key that signs: awskms:///ARN, or gcpkms://… with /cryptoKeyVersions/N')),
   verify: z.optional(z.array(publicKey).check(z.maxLength(maxVerifyKeys))),
 });
 
@@ -128,5 +131,4 @@ export type ManifestFile = z.output<typeof manifestSchema>;
 /** Fields that have a place in the format but are not honoured yet: section, then field. */
 export const plannedFields: Readonly<Record<string, readonly string[]>> = {
   namespaces: ['schema', 'owners'],
-  'service_identities.environments': ['sign'],
 };

@@ -290,12 +290,6 @@ describe('fields', () => {
       /"owners" is not supported by this version of Clef yet/,
     ],
     [
-      'sign is known and not honoured yet',
-      service(`{ seal: ${otherAwsKey}, §sign: ${awsKey} }`),
-      'config',
-      /"sign" is not supported by this version of Clef yet/,
-    ],
-    [
       'schema where it has no place is only unknown',
       environments('  - { name: a, §schema: x }'),
       'config',
@@ -714,6 +708,67 @@ describe('keys', () => {
       /"verify" wants public keys/,
     ],
     [
+      'B24: one KMS key seals and signs',
+      service(`{ seal: "${awsKey}", sign: §"${awsKey}" }`),
+      'config',
+      /also wraps: it is "seal" of/,
+    ],
+    [
+      'B24: a key that cells are encrypted to signs',
+      manifestText({
+        environments: `environments:\n  - { name: production, encrypt_to: ${awsKey} }\n  - { name: development }`,
+        service_identities: `service_identities:\n  - { name: api, namespaces: [database], environments: { development: { seal: ${age.service}, sign: §${awsKey} } } }`,
+      }),
+      'config',
+      /also wraps: it is "encrypt_to" in "production"/,
+    ],
+    [
+      'B24: the sealing key of one service signs for another',
+      services(
+        `  - { name: api, namespaces: [database], environments: { production: { seal: "${awsKey}" } } }\n  - { name: web, namespaces: [database], environments: { production: { seal: "${otherAwsKey}", sign: §"${awsKey}" } } }`,
+      ),
+      'config',
+      /"seal" of api in production/,
+    ],
+    [
+      'B24: a version of the Google Cloud key that seals',
+      service(`{ seal: "${gcpKey}", sign: §"${gcpKey}/cryptoKeyVersions/1" }`),
+      'config',
+      /also wraps/,
+    ],
+    [
+      'B24: a multi-region key seals in one region and signs in another',
+      service(
+        `{ seal: "awskms:///arn:aws:kms:eu-west-1:111122223333:key/mrk-${'a'.repeat(32)}", sign: §"awskms:///arn:aws:kms:us-east-1:111122223333:key/mrk-${'a'.repeat(32)}" }`,
+      ),
+      'config',
+      /also wraps/,
+    ],
+    [
+      'a Google Cloud key signs by a version',
+      service(`{ seal: "${awsKey}", sign: §"${gcpKey}" }`),
+      'config',
+      /a version of a key signs/,
+    ],
+    [
+      'an age key does not sign',
+      service(`{ seal: "${awsKey}", sign: §${age.alice} }`),
+      'config',
+      /"sign" wants/,
+    ],
+    [
+      'a public key does not sign',
+      service(`{ seal: "${awsKey}", sign: §"${verifyKeys[0]}" }`),
+      'config',
+      /"sign" wants a KMS key/,
+    ],
+    [
+      'Azure does not sign yet',
+      service(`{ seal: "${awsKey}", sign: §azurekms://vault.vault.azure.net/key/${'0'.repeat(32)} }`),
+      'config',
+      /not supported/,
+    ],
+    [
       'a GCP key that seals for two identities',
       services(
         `  - { name: api, namespaces: [database], environments: { production: { seal: "${gcpKey}" } } }\n  - { name: web, namespaces: [database], environments: { production: { seal: §"${gcpKey}" } } }`,
@@ -855,7 +910,7 @@ describe('what is accepted', () => {
     prefix: namespace
     environments:
       development: { seal: ${age.service} }
-      production: { seal: "${otherAwsKey}", verify: ["${verifyKeys[0]}", "${verifyKeys[2]}"] }`,
+      production: { seal: "${otherAwsKey}", sign: "${gcpKey}/cryptoKeyVersions/2", verify: ["${verifyKeys[0]}", "${verifyKeys[2]}"] }`,
       }),
     );
     const texts = (keys: readonly { readonly text: string }[]) => keys.map((key) => key.text);
@@ -879,14 +934,15 @@ describe('what is accepted', () => {
       ['database', 'payments'],
     ]);
     expect(
-      [...(service?.environments ?? [])].map(([name, { seal, verify }]) => [
+      [...(service?.environments ?? [])].map(([name, { seal, sign, verify }]) => [
         name,
         seal.text,
+        sign?.text,
         ...texts(verify),
       ]),
     ).toEqual([
-      ['development', age.service],
-      ['production', otherAwsKey, verifyKeys[0], verifyKeys[2]],
+      ['development', age.service, undefined],
+      ['production', otherAwsKey, `${gcpKey}/cryptoKeyVersions/2`, verifyKeys[0], verifyKeys[2]],
     ]);
   });
 });

@@ -94,13 +94,16 @@ export function onlyEmptyList(fields: JsonObject, name: string): void {
  * The encryption context; no context and an empty one are the same. Two names that differ only in case are refused:
  * policies compare names without regard to case and could not tell them apart.
  */
-export function encryptionContext(fields: JsonObject): ReadonlyMap<string, string> {
-  const value = fields['EncryptionContext'] ?? {};
-  if (!isObject(value)) throw wrongType('EncryptionContext', 'a Map');
+export function encryptionContext(
+  fields: JsonObject,
+  field = 'EncryptionContext',
+): ReadonlyMap<string, string> {
+  const value = fields[field] ?? {};
+  if (!isObject(value)) throw wrongType(field, 'a Map');
   const context = new Map<string, string>();
   const seen = new Set<string>();
   for (const [name, text] of Object.entries(value)) {
-    if (typeof text !== 'string') throw wrongType('EncryptionContext', 'a Map of Strings');
+    if (typeof text !== 'string') throw wrongType(field, 'a Map of Strings');
     if (seen.has(name.toLowerCase())) {
       throw new AwsRefusal('ValidationException', 'Two names of the encryption context differ only in case');
     }

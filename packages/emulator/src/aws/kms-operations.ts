@@ -1,9 +1,11 @@
 // The operations of AWS KMS: one row an operation, with the parameters it honours. Everything else is in the protocol.
+import { createHash } from 'node:crypto';
 import { encodeBase64, excerpt, type JsonObject, type JsonValue, parseJson, StrictError } from '@clef/strict';
 import { keyArn, randomUuid } from '../identifiers.ts';
 import { type Policy, PolicyFault, parsePolicy } from '../policy.ts';
 import { keyNameOf, openBlob, type RandomBytes, sealBlob } from '../software-key.ts';
-import type { AwsKey, Caller, State } from '../state.ts';
+import { isSignatureOf, makeSigningMaterial, publicKeyOf, signDigest } from '../software-signing-key.ts';
+import type { AwsKey, Caller, KeyUse, State } from '../state.ts';
 import { authorizeAccount, authorizeKey, defaultKeyPolicy } from './authorization.ts';
 import { AwsRefusal } from './aws-refusal.ts';
 import {
@@ -31,8 +33,10 @@ export type KmsOperation = {
   /** True when the state file has to be written. */
   readonly isChange?: true;
   /** Returns the reply's JSON, or undefined for none. Throws `AwsRefusal`. */
-  readonly run: (call: KmsCall, fields: JsonObject) => Record<string, unknown> | undefined;
+  readonly run: (call: KmsCall, fields: JsonObject) => KmsAnswer | Promise<KmsAnswer>;
 };
+
+type KmsAnswer = Record<string, unknown> | undefined;
 
 export const kmsOperations: Readonly<Record<string, KmsOperation>> = {
   CreateKey: {
@@ -85,29 +89,84 @@ export const kmsOperations: Readonly<Record<string, KmsOperation>> = {
     parameters: ['DryRun', 'EncryptionContext', 'GrantTokens', 'KeyId', 'KeySpec', 'NumberOfBytes'],
     run: generateDataKey,
   },
+  ReEncrypt: {
+    parameters: [
+      'CiphertextBlob',
+      'DestinationEncryptionAlgorithm',
+      'DestinationEncryptionContext',
+      'DestinationKeyId',
+      'DryRun',
+      'GrantTokens',
+      'SourceEncryptionAlgorithm',
+      'SourceEncryptionContext',
+      'SourceKeyId',
+    ],
+    run: reEncrypt,
+  },
+  Sign: {
+    parameters: ['DryRun', 'GrantTokens', 'KeyId', 'Message', 'MessageType', 'SigningAlgorithm'],
+    run: sign,
+  },
+  Verify: {
+    parameters: ['DryRun', 'GrantTokens', 'KeyId', 'Message', 'MessageType', 'Signature', 'SigningAlgorithm'],
+    run: verify,
+  },
+  GetPublicKey: { parameters: ['GrantTokens', 'KeyId'], run: getPublicKey },
 };
 
 const keyIdLength = { min: 1, max: 2048 };
 const symmetric = ['SYMMETRIC_DEFAULT'] as const;
+const specs = ['SYMMETRIC_DEFAULT', 'ECC_NIST_P256'] as const;
+const usages = ['ENCRYPT_DECRYPT', 'SIGN_VERIFY'] as const;
+/** The only one of P-256. The others are known, so that they are refused as what they are. */
+const ownAlgorithm = 'ECDSA_SHA_256';
+const signingAlgorithms = [
+  ownAlgorithm,
+  'ECDSA_SHA_384',
+  'ECDSA_SHA_512',
+  'RSASSA_PKCS1_V1_5_SHA_256',
+  'RSASSA_PKCS1_V1_5_SHA_384',
+  'RSASSA_PKCS1_V1_5_SHA_512',
+  'RSASSA_PSS_SHA_256',
+  'RSASSA_PSS_SHA_384',
+  'RSASSA_PSS_SHA_512',
+] as const;
 
 function createKey(call: KmsCall, fields: JsonObject): Record<string, unknown> {
   authorizeAccount(call.state, call.caller, 'kms:CreateKey');
-  optionalChoice(fields, 'KeySpec', symmetric);
-  optionalChoice(fields, 'CustomerMasterKeySpec', symmetric);
-  optionalChoice(fields, 'KeyUsage', ['ENCRYPT_DECRYPT']);
+  const use = useOf(
+    optionalChoice(fields, 'KeySpec', specs) ?? optionalChoice(fields, 'CustomerMasterKeySpec', specs),
+    optionalChoice(fields, 'KeyUsage', usages),
+  );
   optionalChoice(fields, 'Origin', ['AWS_KMS']);
   onlyFalse(fields, 'MultiRegion');
   onlyEmptyList(fields, 'Tags');
   const policy = fields['Policy'] === undefined ? undefined : policyField(fields);
   const description = optionalString(fields, 'Description', { min: 0, max: 8192 }) ?? '';
-  const key = addAwsKey(call, { description, ...(policy === undefined ? {} : { policy }) });
+  const key = addAwsKey(call, { use, description, ...(policy === undefined ? {} : { policy }) });
   return { KeyMetadata: keyMetadata(call.state, key) };
+}
+
+function useOf(spec = 'SYMMETRIC_DEFAULT', usage?: string): KeyUse {
+  const [use, wanted] =
+    spec === 'SYMMETRIC_DEFAULT'
+      ? (['wrap', 'ENCRYPT_DECRYPT'] as const)
+      : (['sign', 'SIGN_VERIFY'] as const);
+  if ((usage ?? 'ENCRYPT_DECRYPT') === wanted) return use;
+  if (usage === undefined)
+    throw new AwsRefusal('ValidationException', 'You must specify a KeyUsage value for an asymmetric CMK.');
+  throw new AwsRefusal('ValidationException', `KeyUsage ${usage} is not compatible with KeySpec ${spec}`);
 }
 
 /** Makes a key and puts it among the others. The caller has checked that its id is free. */
 export function addAwsKey(
   call: Pick<KmsCall, 'state' | 'region' | 'now' | 'randomBytes'>,
-  options: { readonly keyId?: string; readonly description?: string; readonly policy?: Policy },
+  options: {
+    readonly keyId?: string;
+    readonly use?: KeyUse;
+    readonly description?: string;
+    readonly policy?: Policy;
+  },
 ): AwsKey {
   const keyId = options.keyId ?? randomUuid(call.randomBytes);
   const arn = keyArn(call.region, call.state.account, keyId);
@@ -115,7 +174,9 @@ export function addAwsKey(
     keyId,
     region: call.region,
     arn,
-    material: Uint8Array.from(call.randomBytes(32)),
+    use: options.use ?? 'wrap',
+    material:
+      options.use === 'sign' ? makeSigningMaterial(call.randomBytes) : Uint8Array.from(call.randomBytes(32)),
     createdAtMs: call.now,
     description: options.description ?? '',
     policy: options.policy ?? defaultKeyPolicy(call.state.account),
@@ -205,23 +266,113 @@ function encrypt(call: KmsCall, fields: JsonObject): Record<string, unknown> {
 }
 
 function decrypt(call: KmsCall, fields: JsonObject): Record<string, unknown> {
-  const blob = requiredBlob(fields, 'CiphertextBlob', { min: 1, max: 6144 });
   const context = cipherParameters(fields);
+  const { key, plaintext } = openCiphertext(call, fields, context, 'kms:Decrypt', 'KeyId');
+  return { KeyId: key.arn, Plaintext: encodeBase64(plaintext), EncryptionAlgorithm: 'SYMMETRIC_DEFAULT' };
+}
+
+/** What Decrypt and ReEncrypt begin with: the blob tells its key, which must be the one that is named, if one is. */
+function openCiphertext(
+  call: KmsCall,
+  fields: JsonObject,
+  context: ReadonlyMap<string, string>,
+  action: string,
+  keyField: string,
+): { readonly key: AwsKey; readonly plaintext: Uint8Array } {
+  const blob = requiredBlob(fields, 'CiphertextBlob', { min: 1, max: 6144 });
   const keyName = keyNameOf(blob);
   if (keyName === undefined) throw invalidCiphertext();
   const key = call.state.awsKeys.get(keyName);
-  const wanted = optionalString(fields, 'KeyId', keyIdLength);
+  const wanted = optionalString(fields, keyField, keyIdLength);
   const expected = wanted === undefined ? undefined : findKey(call, wanted);
   if (expected !== undefined && expected !== key) {
     const message = 'The key ID in the request does not identify a CMK that can perform this operation.';
     throw new AwsRefusal('IncorrectKeyException', message);
   }
   if (key === undefined || key.region !== call.region) throw foreignCiphertext();
-  authorizeKey(call.state, call.caller, 'kms:Decrypt', key, context);
-  checkEnabled(key);
+  authorizeKey(call.state, call.caller, action, key, context);
+  checkUsable(key, 'wrap', 'Decrypt');
   const plaintext = openBlob({ keyName: key.arn, material: key.material }, blob, contextBytes(context));
   if (plaintext === undefined) throw invalidCiphertext();
-  return { KeyId: key.arn, Plaintext: encodeBase64(plaintext), EncryptionAlgorithm: 'SYMMETRIC_DEFAULT' };
+  return { key, plaintext };
+}
+
+function reEncrypt(call: KmsCall, fields: JsonObject): Record<string, unknown> {
+  onlyFalse(fields, 'DryRun');
+  onlyEmptyList(fields, 'GrantTokens');
+  optionalChoice(fields, 'SourceEncryptionAlgorithm', symmetric);
+  optionalChoice(fields, 'DestinationEncryptionAlgorithm', symmetric);
+  const from = encryptionContext(fields, 'SourceEncryptionContext');
+  const to = encryptionContext(fields, 'DestinationEncryptionContext');
+  const source = openCiphertext(call, fields, from, 'kms:ReEncryptFrom', 'SourceKeyId');
+  const key = findKey(call, requiredString(fields, 'DestinationKeyId', keyIdLength));
+  authorizeKey(call.state, call.caller, 'kms:ReEncryptTo', key, to);
+  checkUsable(key, 'wrap', 'ReEncrypt');
+  return {
+    CiphertextBlob: encodeBase64(seal(call, key, source.plaintext, to)),
+    SourceKeyId: source.key.arn,
+    KeyId: key.arn,
+    SourceEncryptionAlgorithm: 'SYMMETRIC_DEFAULT',
+    DestinationEncryptionAlgorithm: 'SYMMETRIC_DEFAULT',
+  };
+}
+
+async function sign(call: KmsCall, fields: JsonObject): Promise<Record<string, unknown>> {
+  const { key, digest } = signingParameters(call, fields, 'Sign');
+  return {
+    KeyId: key.arn,
+    Signature: encodeBase64(await signDigest(key.material, digest)),
+    SigningAlgorithm: ownAlgorithm,
+  };
+}
+
+async function verify(call: KmsCall, fields: JsonObject): Promise<Record<string, unknown>> {
+  const signature = requiredBlob(fields, 'Signature', { min: 1, max: 6144 });
+  const { key, digest } = signingParameters(call, fields, 'Verify');
+  if (!(await isSignatureOf(key.material, digest, signature)))
+    throw new AwsRefusal('KMSInvalidSignatureException', '');
+  return { KeyId: key.arn, SignatureValid: true, SigningAlgorithm: ownAlgorithm };
+}
+
+/** What Sign and Verify begin with. A DIGEST is signed as it is, a RAW message is hashed first (KMS API, "Sign"). */
+function signingParameters(
+  call: KmsCall,
+  fields: JsonObject,
+  operation: 'Sign' | 'Verify',
+): { readonly key: AwsKey; readonly digest: Uint8Array } {
+  onlyFalse(fields, 'DryRun');
+  onlyEmptyList(fields, 'GrantTokens');
+  const message = requiredBlob(fields, 'Message', { min: 1, max: 4096 });
+  const type = optionalChoice(fields, 'MessageType', ['RAW', 'DIGEST']) ?? 'RAW';
+  requiredString(fields, 'SigningAlgorithm', { min: 1, max: 128 });
+  const algorithm = optionalChoice(fields, 'SigningAlgorithm', signingAlgorithms);
+  const key = findKey(call, requiredString(fields, 'KeyId', keyIdLength));
+  authorizeKey(call.state, call.caller, `kms:${operation}`, key, new Map());
+  checkUsable(key, 'sign', operation);
+  if (algorithm !== ownAlgorithm) {
+    const why = `Algorithm ${algorithm} is incompatible with key spec ECC_NIST_P256.`;
+    throw new AwsRefusal('InvalidKeyUsageException', why);
+  }
+  if (type === 'RAW') return { key, digest: createHash('sha256').update(message).digest() };
+  if (message.length === 32) return { key, digest: message };
+  throw new AwsRefusal('ValidationException', `Digest is invalid length for algorithm ${ownAlgorithm}.`);
+}
+
+async function getPublicKey(call: KmsCall, fields: JsonObject): Promise<Record<string, unknown>> {
+  onlyEmptyList(fields, 'GrantTokens');
+  const key = findKey(call, requiredString(fields, 'KeyId', keyIdLength));
+  authorizeKey(call.state, call.caller, 'kms:GetPublicKey', key, new Map());
+  if (key.use !== 'sign')
+    throw new AwsRefusal('UnsupportedOperationException', `${key.arn} is symmetric, it has no public key.`);
+  checkUsable(key, 'sign', 'GetPublicKey');
+  return {
+    KeyId: key.arn,
+    PublicKey: encodeBase64(await publicKeyOf(key.material)),
+    CustomerMasterKeySpec: 'ECC_NIST_P256',
+    KeySpec: 'ECC_NIST_P256',
+    KeyUsage: 'SIGN_VERIFY',
+    SigningAlgorithms: [ownAlgorithm],
+  };
 }
 
 function generateDataKey(call: KmsCall, fields: JsonObject): Record<string, unknown> {
@@ -244,7 +395,7 @@ function usableKey(call: KmsCall, fields: JsonObject, action: string) {
   const context = cipherParameters(fields);
   const key = findKey(call, requiredString(fields, 'KeyId', keyIdLength));
   authorizeKey(call.state, call.caller, action, key, context);
-  checkEnabled(key);
+  checkUsable(key, 'wrap', action.replace('kms:', ''));
   return { key, context };
 }
 
@@ -298,8 +449,12 @@ function findKey(call: KmsCall, keyId: string, aliases?: 'no alias'): AwsKey {
   throw new AwsRefusal('NotFoundException', `${kind} '${excerpt(keyId, 160)}' does not exist`);
 }
 
-function checkEnabled(key: AwsKey): void {
+function checkUsable(key: AwsKey, use: KeyUse, operation: string): void {
   if (!key.isEnabled) throw new AwsRefusal('DisabledException', `${key.arn} is disabled.`);
+  if (key.use === use) return;
+  const usage = key.use === 'sign' ? 'SIGN_VERIFY' : 'ENCRYPT_DECRYPT';
+  const why = `${key.arn} key usage is ${usage} which is not valid for ${operation}.`;
+  throw new AwsRefusal('InvalidKeyUsageException', why);
 }
 
 function policyField(fields: JsonObject): Policy {
@@ -313,19 +468,21 @@ function policyField(fields: JsonObject): Policy {
 }
 
 function keyMetadata(state: State, key: AwsKey): Record<string, unknown> {
+  const [spec, usage] =
+    key.use === 'sign' ? (['ECC_NIST_P256', 'SIGN_VERIFY'] as const) : ([specs[0], usages[0]] as const);
   return {
     AWSAccountId: state.account,
     Arn: key.arn,
     CreationDate: key.createdAtMs / 1000,
-    CustomerMasterKeySpec: 'SYMMETRIC_DEFAULT',
+    CustomerMasterKeySpec: spec,
     Description: key.description,
     Enabled: key.isEnabled,
-    EncryptionAlgorithms: symmetric,
+    ...(key.use === 'sign' ? { SigningAlgorithms: [ownAlgorithm] } : { EncryptionAlgorithms: symmetric }),
     KeyId: key.keyId,
     KeyManager: 'CUSTOMER',
-    KeySpec: 'SYMMETRIC_DEFAULT',
+    KeySpec: spec,
     KeyState: key.isEnabled ? 'Enabled' : 'Disabled',
-    KeyUsage: 'ENCRYPT_DECRYPT',
+    KeyUsage: usage,
     MultiRegion: false,
     Origin: 'AWS_KMS',
   };

@@ -20,7 +20,7 @@ export async function answerKms(cloud: Cloud, request: LoopbackRequest): Promise
     principal = callerArn(cloud.state, credential.caller);
     const fields = parseParameters(request.body, operation.parameters);
     const { state, randomBytes } = cloud;
-    const reply = operation.run({ state, caller: credential.caller, region, now, randomBytes }, fields);
+    const reply = await operation.run({ state, caller: credential.caller, region, now, randomBytes }, fields);
     if (operation.isChange === true) await cloud.save();
     cloud.record({ operation: `aws.${name}`, principal, outcome: 'ok' });
     return jsonReply(200, reply, now, randomBytes);

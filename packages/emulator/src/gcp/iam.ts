@@ -14,6 +14,12 @@ const roleTable: Readonly<Record<string, readonly string[]>> = {
     'cloudkms.cryptoKeyVersions.useToEncrypt',
     'cloudkms.cryptoKeyVersions.useToDecrypt',
   ],
+  'roles/cloudkms.signer': ['cloudkms.cryptoKeyVersions.useToSign'],
+  'roles/cloudkms.publicKeyViewer': ['cloudkms.cryptoKeyVersions.viewPublicKey'],
+  'roles/cloudkms.signerVerifier': [
+    'cloudkms.cryptoKeyVersions.useToSign',
+    'cloudkms.cryptoKeyVersions.viewPublicKey',
+  ],
   'roles/cloudkms.viewer': ['cloudkms.cryptoKeys.get'],
   'roles/cloudkms.admin': [
     'cloudkms.cryptoKeys.get',

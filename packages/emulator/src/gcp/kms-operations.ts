@@ -1,8 +1,10 @@
 // The operations of Google Cloud KMS: one row an operation, with its method, its path and the names it honours.
+import { createHash } from 'node:crypto';
 import { crc32c, encodeBase64, excerpt, formatTimestamp, type JsonObject } from '@clef/strict';
 
 import { openBlob, type RandomBytes, sealBlob } from '../software-key.ts';
-import type { Caller, GcpKey, State } from '../state.ts';
+import { makeSigningMaterial, publicKeyPemOf, signDigest } from '../software-signing-key.ts';
+import type { Caller, GcpKey, KeyUse, State } from '../state.ts';
 import { checkedBytes, requiredBytes } from './fields.ts';
 import { GcpRefusal } from './gcp-refusal.ts';
 import { authorizeKey, authorizeProject, parseBindings, policyEtag } from './iam.ts';
@@ -28,8 +30,10 @@ export type GcpOperation = {
   /** True when the state file has to be written. */
   readonly isChange?: true;
   /** Returns the reply's JSON. Throws `GcpRefusal`. */
-  readonly run: (call: GcpCall, fields: JsonObject) => Record<string, unknown>;
+  readonly run: (call: GcpCall, fields: JsonObject) => GcpAnswer | Promise<GcpAnswer>;
 };
+
+type GcpAnswer = Record<string, unknown>;
 
 const part = '[A-Za-z0-9_-]{1,63}';
 const location = `projects/[a-z0-9-]{6,30}/locations/${part}`;
@@ -62,6 +66,26 @@ export const gcpOperations: readonly GcpOperation[] = [
       'additionalAuthenticatedDataCrc32c',
     ],
     run: decrypt,
+  },
+  {
+    name: 'asymmetricSign',
+    method: 'POST',
+    path: path(`${cryptoKey}/cryptoKeyVersions/1`, ':asymmetricSign'),
+    fields: ['digest', 'digestCrc32c', 'data', 'dataCrc32c'],
+    run: asymmetricSign,
+  },
+  {
+    name: 'getPublicKey',
+    method: 'GET',
+    path: path(`${cryptoKey}/cryptoKeyVersions/1`, '/publicKey'),
+    query: ['publicKeyFormat'],
+    run: getPublicKey,
+  },
+  {
+    name: 'cryptoKeyVersions.get',
+    method: 'GET',
+    path: path(`${cryptoKey}/cryptoKeyVersions/1`, ''),
+    run: getCryptoKeyVersion,
   },
   {
     name: 'keyRings.list',
@@ -119,6 +143,7 @@ const maxAssociatedBytes = 65_536;
 function encrypt(call: GcpCall, fields: JsonObject): Record<string, unknown> {
   const name = call.resource.replace(/\/cryptoKeyVersions\/1$/, '');
   const key = authorizeKey(call.state, call.caller, 'cloudkms.cryptoKeyVersions.useToEncrypt', name);
+  checkUse(key, 'wrap');
   const plaintext = requiredBytes(fields, 'plaintext', maxPlaintextBytes);
   const associated = checkedBytes(fields, 'additionalAuthenticatedData', maxAssociatedBytes);
   const ciphertext = sealBlob(
@@ -139,6 +164,7 @@ function encrypt(call: GcpCall, fields: JsonObject): Record<string, unknown> {
 
 function decrypt(call: GcpCall, fields: JsonObject): Record<string, unknown> {
   const key = authorizeKey(call.state, call.caller, 'cloudkms.cryptoKeyVersions.useToDecrypt', call.resource);
+  checkUse(key, 'wrap');
   const ciphertext = requiredBytes(fields, 'ciphertext', maxPlaintextBytes + 1024);
   const associated = checkedBytes(fields, 'additionalAuthenticatedData', maxAssociatedBytes);
   const plaintext = openBlob(blobKey(key), ciphertext.bytes, associated.bytes ?? new Uint8Array());
@@ -155,6 +181,87 @@ function decrypt(call: GcpCall, fields: JsonObject): Record<string, unknown> {
     protectionLevel: 'SOFTWARE',
   };
 }
+
+async function asymmetricSign(call: GcpCall, fields: JsonObject): Promise<GcpAnswer> {
+  const key = authorizeVersion(call, 'cloudkms.cryptoKeyVersions.useToSign');
+  const { digest, isVerified } = digestToSign(fields);
+  const signature = await signDigest(key.material, digest);
+  return {
+    signature: encodeBase64(signature),
+    signatureCrc32c: String(crc32c(signature)),
+    ...(isVerified
+      ? { [fields['data'] === undefined ? 'verifiedDigestCrc32c' : 'verifiedDataCrc32c']: true }
+      : {}),
+    name: primaryVersion(key),
+    protectionLevel: 'SOFTWARE',
+  };
+}
+
+/** Either a SHA-256 digest, or data that is hashed here. */
+function digestToSign(fields: JsonObject): { readonly digest: Uint8Array; readonly isVerified: boolean } {
+  const { digest, digestCrc32c, data, dataCrc32c } = fields;
+  if ((digest === undefined) === (data === undefined))
+    throw new GcpRefusal('INVALID_ARGUMENT', 'Exactly one of digest and data is required.');
+  if (data !== undefined) {
+    const given = requiredBytes(
+      { data, ...(dataCrc32c === undefined ? {} : { dataCrc32c }) },
+      'data',
+      65_536,
+    );
+    return { digest: createHash('sha256').update(given.bytes).digest(), isVerified: given.isVerified };
+  }
+  const { sha256, ...others } =
+    typeof digest === 'object' && digest !== null && !Array.isArray(digest) ? (digest as JsonObject) : {};
+  if (sha256 === undefined || Object.keys(others).length > 0)
+    throw new GcpRefusal('INVALID_ARGUMENT', 'The digest must be sha256 for EC_SIGN_P256_SHA256.');
+  const given = requiredBytes(
+    { digest: sha256, ...(digestCrc32c === undefined ? {} : { digestCrc32c }) },
+    'digest',
+    64,
+  );
+  if (given.bytes.length !== 32) throw new GcpRefusal('INVALID_ARGUMENT', 'digest.sha256 must have 32 bytes');
+  return { digest: given.bytes, isVerified: given.isVerified };
+}
+
+async function getPublicKey(call: GcpCall): Promise<GcpAnswer> {
+  const key = authorizeVersion(call, 'cloudkms.cryptoKeyVersions.viewPublicKey');
+  const format = call.query.get('publicKeyFormat') ?? 'PEM';
+  if (format !== 'PEM' && format !== 'PUBLIC_KEY_FORMAT_UNSPECIFIED')
+    throw new GcpRefusal('INVALID_ARGUMENT', 'The only publicKeyFormat of this emulator is PEM');
+  const pem = await publicKeyPemOf(key.material);
+  return {
+    pem,
+    algorithm: 'EC_SIGN_P256_SHA256',
+    pemCrc32c: String(crc32c(Buffer.from(pem))),
+    name: primaryVersion(key),
+    protectionLevel: 'SOFTWARE',
+  };
+}
+
+function getCryptoKeyVersion(call: GcpCall): GcpAnswer {
+  const name = call.resource.replace(/\/cryptoKeyVersions\/1$/, '');
+  return describeVersion(authorizeKey(call.state, call.caller, 'cloudkms.cryptoKeys.get', name));
+}
+
+function authorizeVersion(call: GcpCall, permission: string): GcpKey {
+  const name = call.resource.replace(/\/cryptoKeyVersions\/1$/, '');
+  const key = authorizeKey(call.state, call.caller, permission, name);
+  checkUse(key, 'sign');
+  return key;
+}
+
+function checkUse(key: GcpKey, use: KeyUse): void {
+  if (key.use === use) return;
+  const { algorithm, purpose } = facts[key.use];
+  const why = `${primaryVersion(key)} has algorithm ${algorithm} and purpose ${purpose}, which cannot do this.`;
+  throw new GcpRefusal('FAILED_PRECONDITION', why);
+}
+
+/** What Google calls the two kinds of key. */
+const facts = {
+  wrap: { purpose: 'ENCRYPT_DECRYPT', algorithm: 'GOOGLE_SYMMETRIC_ENCRYPTION' },
+  sign: { purpose: 'ASYMMETRIC_SIGN', algorithm: 'EC_SIGN_P256_SHA256' },
+} as const satisfies Record<KeyUse, object>;
 
 function listKeyRings(call: GcpCall): Record<string, unknown> {
   authorizeProject(call.caller, 'cloudkms.keyRings.list', call.resource);
@@ -195,25 +302,38 @@ function getCryptoKey(call: GcpCall): Record<string, unknown> {
 function createCryptoKey(call: GcpCall, fields: JsonObject): Record<string, unknown> {
   authorizeProject(call.caller, 'cloudkms.cryptoKeys.create', call.resource);
   findKeyRing(call);
-  if (fields['purpose'] !== 'ENCRYPT_DECRYPT') {
-    throw new GcpRefusal(
-      'INVALID_ARGUMENT',
-      'The only purpose that this emulator supports is ENCRYPT_DECRYPT',
-    );
-  }
+  const use = useOf(fields);
   const name = `${call.resource}/cryptoKeys/${newName(call, 'cryptoKeyId')}`;
   if (call.state.gcpKeys.has(name))
     throw new GcpRefusal('ALREADY_EXISTS', `CryptoKey ${name} already exists.`);
-  return describeCryptoKey(addGcpKey(call, name));
+  return describeCryptoKey(addGcpKey(call, name, use));
+}
+
+function useOf({ purpose, versionTemplate }: JsonObject): KeyUse {
+  const template =
+    typeof versionTemplate === 'object' && versionTemplate !== null ? (versionTemplate as JsonObject) : {};
+  for (const use of ['wrap', 'sign'] as const) {
+    const algorithm = template['algorithm'] ?? (use === 'wrap' ? facts.wrap.algorithm : undefined);
+    if (purpose === facts[use].purpose && algorithm === facts[use].algorithm) return use;
+  }
+  throw new GcpRefusal(
+    'INVALID_ARGUMENT',
+    'This emulator makes keys for ENCRYPT_DECRYPT, and for ASYMMETRIC_SIGN with EC_SIGN_P256_SHA256',
+  );
 }
 
 /** Makes a key, and its ring if need be. `name` is the full resource name. The caller has checked that it is free. */
-export function addGcpKey(call: Pick<GcpCall, 'state' | 'now' | 'randomBytes'>, name: string): GcpKey {
+export function addGcpKey(
+  call: Pick<GcpCall, 'state' | 'now' | 'randomBytes'>,
+  name: string,
+  use: KeyUse = 'wrap',
+): GcpKey {
   const ring = name.slice(0, name.indexOf('/cryptoKeys/'));
   if (!call.state.gcpKeyRings.has(ring)) call.state.gcpKeyRings.set(ring, call.now);
   const key: GcpKey = {
     name,
-    material: Uint8Array.from(call.randomBytes(32)),
+    use,
+    material: use === 'sign' ? makeSigningMaterial(call.randomBytes) : Uint8Array.from(call.randomBytes(32)),
     createdAtMs: call.now,
     bindings: [],
   };
@@ -276,11 +396,21 @@ function describeKeyRing(name: string, createdAtMs: number): Record<string, unkn
 }
 
 function describeCryptoKey(key: GcpKey): Record<string, unknown> {
+  const { purpose, algorithm } = facts[key.use];
+  return {
+    name: key.name,
+    // A key that signs has no primary version: each version is another key pair.
+    ...(key.use === 'wrap' ? { primary: describeVersion(key) } : {}),
+    purpose,
+    createTime: formatTimestamp(key.createdAtMs),
+    versionTemplate: { protectionLevel: 'SOFTWARE', algorithm },
+  };
+}
+
+function describeVersion(key: GcpKey): Record<string, unknown> {
   const createTime = formatTimestamp(key.createdAtMs);
-  const algorithm = 'GOOGLE_SYMMETRIC_ENCRYPTION';
-  const template = { protectionLevel: 'SOFTWARE', algorithm };
-  const primary = { name: primaryVersion(key), state: 'ENABLED', createTime, ...template };
-  return { name: key.name, primary, purpose: 'ENCRYPT_DECRYPT', createTime, versionTemplate: template };
+  const { algorithm } = facts[key.use];
+  return { name: primaryVersion(key), state: 'ENABLED', createTime, protectionLevel: 'SOFTWARE', algorithm };
 }
 
 function describePolicy(key: GcpKey): Record<string, unknown> {

@@ -25,7 +25,7 @@ export async function answerGcpKms(cloud: Cloud, request: LoopbackRequest): Prom
     const fields = parseBody(request.body, [...(match.operation.fields ?? []), 'name']);
     checkName(fields['name'], match.resource);
     const call = { state, caller, now, randomBytes, resource: match.resource, query };
-    const answer = match.operation.run(call, fields);
+    const answer = await match.operation.run(call, fields);
     if (match.operation.isChange === true) await cloud.save();
     cloud.record({ operation, principal, outcome: 'ok' });
     return json(200, answer);
