@@ -8,6 +8,7 @@ import {
   type DataKey,
   encryptValue,
   openValue,
+  parseEncryptedBytes,
   parseEncryptedValue,
   type RandomBytes,
 } from './value-cipher.ts';
@@ -42,17 +43,19 @@ export function decryptWithKey(
 
 function openLeaf(leaf: Leaf, place: Place, key: DataKey): Leaf | Comment {
   if (leaf.type === 'null' || (leaf.type === 'str' && leaf.bytes.length === 0)) return leaf;
-  const text = leaf.type === 'str' ? decoder.decode(leaf.bytes) : '';
-  const value = parseEncryptedValue(text);
-  if (value === undefined) throw unreadable(text, leaf, place);
+  const value = leaf.type === 'str' ? parseEncryptedBytes(leaf.bytes) : undefined;
+  if (value === undefined) throw unreadable(leaf, place);
   const bytes = openValue(key, value, place.aad);
   if (bytes === undefined) {
     throw new SopsError('value_auth_failed', 'A value does not decrypt at this place', details(leaf, place));
   }
+  // Strings are nearly all there is, and objects put together from parts cost more than their decryption.
+  if (value.type === 'str' && leaf.at !== undefined) return { kind: 'leaf', type: 'str', bytes, at: leaf.at };
   return { ...typed(value.type, bytes, leaf, place), ...(leaf.at === undefined ? {} : { at: leaf.at }) };
 }
 
-function unreadable(text: string, leaf: Leaf, place: Place): SopsError {
+function unreadable(leaf: Leaf, place: Place): SopsError {
+  const text = leaf.type === 'str' ? decoder.decode(leaf.bytes) : '';
   return text.trimStart().startsWith('ENC[')
     ? new SopsError('value_bad_format', 'An encrypted value is cut short or malformed', details(leaf, place))
     : new SopsError('value_not_encrypted', 'A value that must be encrypted is not', details(leaf, place));

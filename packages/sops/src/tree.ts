@@ -133,11 +133,17 @@ function mapMapping(mapping: Mapping, frame: Frame, visitor: TreeVisitor): Mappi
       if (comment.kind !== 'comment') throw new Error('A comment of a mapping stays a comment');
       return comment;
     }
-    const inside = { ...frame, keys: [...frame.keys, item.key], aad: childAad(frame, item.key) };
+    const inside: Frame = {
+      document: frame.document,
+      keys: [...frame.keys, item.key],
+      aad: childAad(frame, item.key),
+      comments: frame.comments,
+      parent: frame.parent,
+    };
     const value = mapNode(item.value, inside, 'mapping', visitor);
     if (value.kind === 'comment') throw new Error('A value of a mapping stays a value');
-    frame.comments = [];
-    return { ...item, value };
+    if (frame.comments.length > 0) frame.comments = [];
+    return item.at === undefined ? { ...item, value } : { kind: 'entry', key: item.key, at: item.at, value };
   });
   return { ...mapping, items };
 }

@@ -1,10 +1,11 @@
 // One value and its text ENC[AES256_GCM,…], both ways. Decrypted bytes leave only through the return value, after the tag.
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
-import { decodeBase64, encodeBase64, StrictError } from '@clef/strict';
+import { encodeBase64 } from '@clef/strict';
 import { type EncryptedType, isEncryptedType } from './leaf-values.ts';
 import { SopsError } from './sops-error.ts';
 
 const prefix = 'ENC[AES256_GCM,data:';
+const decoder = new TextDecoder();
 const ivBytes = 32;
 const tagBytes = 16;
 // OpenSSL takes no longer ones; no writer of SOPS files ever made one of another length than 32.
@@ -52,15 +53,24 @@ export function dataKeyBytes(key: DataKey): Uint8Array {
 export function parseEncryptedValue(text: string): EncryptedValue | undefined {
   const fields = splitFields(text);
   if (fields === undefined) return undefined;
-  try {
-    const [data, iv, tag] = [decodeBase64(fields.data), decodeBase64(fields.iv), decodeBase64(fields.tag)];
-    const isWhole = fields.rest === '' && iv.length === ivBytes && tag.length === tagBytes;
-    const exact = isWhole && data.length > 0 && isEncryptedType(fields.type);
-    return data.length === 0 || iv.length === 0 ? undefined : { data, iv, tag, type: fields.type, exact };
-  } catch (error) {
-    if (error instanceof StrictError) return undefined;
-    throw error;
-  }
+  const [data, iv, tag] = [fromBase64(fields.data), fromBase64(fields.iv), fromBase64(fields.tag)];
+  if (data === undefined || iv === undefined || tag === undefined) return undefined;
+  const isWhole = fields.rest === '' && iv.length === ivBytes && tag.length === tagBytes;
+  const exact = isWhole && data.length > 0 && isEncryptedType(fields.type);
+  return data.length === 0 || iv.length === 0 ? undefined : { data, iv, tag, type: fields.type, exact };
+}
+
+/** The same from the bytes of the text. */
+export function parseEncryptedBytes(bytes: Uint8Array): EncryptedValue | undefined {
+  // All that counts is ASCII; whatever else stands behind the value keeps its place.
+  const latin = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+  return parseEncryptedValue(latin) ?? parseEncryptedValue(decoder.decode(bytes));
+}
+
+/** Canonical base64, as `decodeBase64`, for ciphertext only: the bytes may share memory with others of their kind. */
+function fromBase64(text: string): Uint8Array | undefined {
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.toString('base64') === text ? bytes : undefined;
 }
 
 type Fields = Readonly<Record<'data' | 'iv' | 'tag' | 'type' | 'rest', string>>;

@@ -24,6 +24,7 @@ import type { Comment, Entry, Leaf, ScalarStyle, SourceSpan, TreeNode } from '..
 import type { Feature, Limits } from './format.ts';
 import { placeComments } from './yaml-comments.ts';
 import { isWithinDepth } from './yaml-depth.ts';
+import { readPlainLines } from './yaml-lines.ts';
 import { resolveScalar } from './yaml-scalars.ts';
 import { decodeYamlText, repairEmptyMappings } from './yaml-text.ts';
 
@@ -65,6 +66,15 @@ const maxDocuments = 1000;
 /** Reads all documents. Throws SopsError 'parse_error', 'unsupported' or 'limit'. */
 export function readYaml(bytes: Uint8Array, limits: Limits): YamlText {
   const decoded = decodeYamlText(bytes, limits);
+  const plain = readPlainLines(bytes, decoded, limits);
+  if (plain !== undefined) {
+    return { text: decoded, hasByteOrderMark: false, roots: [plain.root], features: plain.features };
+  }
+  return parseText(bytes, decoded, limits);
+}
+
+/** The same by the YAML parser, for texts that are not plain. */
+export function parseText(bytes: Uint8Array, decoded: string, limits: Limits): YamlText {
   if (!isWithinDepth(decoded, limits.maxDepth)) {
     throw new SopsError('limit', `The file nests deeper than ${limits.maxDepth} levels`);
   }

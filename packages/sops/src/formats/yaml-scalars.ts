@@ -4,6 +4,17 @@ import { type Leaf, type ScalarStyle, stringLeaf } from '../tree.ts';
 
 const int64Max = 2n ** 63n - 1n;
 const uint64Max = 2n ** 64n - 1n;
+const wordsOfOtherTypes = new Set([
+  'null',
+  'Null',
+  'NULL',
+  'true',
+  'True',
+  'TRUE',
+  'false',
+  'False',
+  'FALSE',
+]);
 const nulls = new Set(['', '~', 'null', 'Null', 'NULL']);
 const specialFloat = /^(?:\.nan|\.NaN|\.NAN|([+-]?)\.(?:inf|Inf|INF))$/;
 const decimalFloat = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/;
@@ -36,8 +47,14 @@ export function resolvePlainScalar(text: string): Leaf | 'too_large' {
   );
 }
 
+/** True for a text that begins with a letter and is no string without quotes. */
+export function isWordOfAnotherType(text: string): boolean {
+  return wordsOfOtherTypes.has(text);
+}
+
 /** True when the text without quotes would be read as that string. */
 export function resolvesToString(text: string): boolean {
+  if (/^[A-Za-z_]/.test(text)) return !isWordOfAnotherType(text);
   const leaf = resolvePlainScalar(text);
   return leaf !== 'too_large' && leaf.type === 'str';
 }

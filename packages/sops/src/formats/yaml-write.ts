@@ -8,6 +8,8 @@ import { resolvesToString } from './yaml-scalars.ts';
 const maxSimpleKeyBytes = 128;
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const decoder = new TextDecoder();
+/** Nothing in it needs quotes, whatever stands around it. */
+const simpleWord = /^[A-Za-z_][A-Za-z0-9_./+=-]*$/;
 
 /** The lines of one document. An empty mapping is `{}`. */
 export function writeDocument(root: Mapping, step: number): string {
@@ -115,6 +117,7 @@ function nextIndent(indent: number, step: number): number {
 type Continuation = { readonly column: number; readonly isStep: boolean; readonly step: number };
 
 function scalarLines(leaf: Leaf, continuation: Continuation): string[] {
+  if (leaf.type === 'str' || leaf.type === 'bytes') return stringLines(leaf.bytes, continuation);
   const text = decoder.decode(leaf.bytes);
   switch (leaf.type) {
     case 'null':
@@ -126,9 +129,6 @@ function scalarLines(leaf: Leaf, continuation: Continuation): string[] {
       return [text];
     case 'float':
       return [floatText(text)];
-    case 'str':
-    case 'bytes':
-      return stringLines(leaf.bytes, continuation);
   }
 }
 
@@ -165,6 +165,7 @@ function literalLines(text: string, { column, step }: Continuation): string[] {
 }
 
 function oneLine(text: string, { column }: Continuation): string {
+  if (simpleWord.test(text) && resolvesToString(text) && !isLegacyWord(text)) return text;
   if (text === '<<') return '!!merge <<';
   if (text === '' || !resolvesToString(text) || isLegacyWord(text)) return doubleQuoted(text);
   if (/[\t\n]| [\u2028\u2029]|[\u2028\u2029] /.test(text) || mustBeEscaped(text)) return doubleQuoted(text);
