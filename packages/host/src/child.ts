@@ -1,7 +1,9 @@
 // The only place that starts a process: no shell, arguments as given, the environment exactly as given.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { constants } from 'node:os';
+import { type OutputFilter, pipeThrough } from './filter-output.ts';
+import { forwardSignals } from './forward-signals.ts';
 import { errnoOf, HostError, quote } from './host-error.ts';
 
 export type ChildRequest = {
@@ -39,7 +41,9 @@ const longestStringBytes = 131_071;
 /**
  * Runs a command to its end. `inherit` gives it our own streams; `capture` collects stdout and stderr up to
  * `maxOutputBytes` together (default 16 MiB). `input` becomes its stdin, which is otherwise ours or, when capturing,
- * empty. With `forwardSignals`, signals that we get until it ends are passed on to it.
+ * empty. `filters` (with `inherit`) stand between its output and our streams: they are pipes to it, and its end is then
+ * the end of its output. With `forwardSignals`, signals that we get until it ends are passed on to it; `onStart` gets
+ * the running child, `onSignal` each signal.
  *
  * Throws `command_not_found` (the exit code of `env` for it is 127), `command_not_executable` (126), `not_found` when
  * `cwd` is missing, `argument_too_large` (names the variable), `invalid_argument` (a NUL, or a variable name with "="),
@@ -52,16 +56,37 @@ export async function runChild(
     readonly maxOutputBytes?: number;
     readonly timeoutSeconds?: number;
     readonly forwardSignals?: boolean;
+    readonly filters?: { readonly stdout: OutputFilter; readonly stderr: OutputFilter };
+    readonly onStart?: (child: { readonly kill: (signal: NodeJS.Signals) => void }) => void;
+    readonly onSignal?: (signal: NodeJS.Signals) => void;
   },
 ): Promise<ChildResult> {
-  const stopForwarding = request.forwardSignals === true ? holdSignals() : undefined;
+  const forwarding = request.forwardSignals === true ? forwardSignals(request.onSignal) : undefined;
   try {
-    const child = await spawnChild(request, request.stdio, request.input);
-    stopForwarding?.forwardTo(child);
-    return await watch(child, request);
+    const { filters, stdio } = request;
+    const child = await spawnChild(request, filters === undefined ? stdio : 'filter', request.input);
+    forwarding?.forwardTo(child);
+    request.onStart?.({ kill: (signal) => void child.kill(signal) });
+    if (filters === undefined) return await watch(child, request);
+    return await watchFiltered(child, filters);
   } finally {
-    stopForwarding?.stop();
+    forwarding?.stop();
   }
+}
+
+async function watchFiltered(
+  child: ChildProcess,
+  filters: { readonly stdout: OutputFilter; readonly stderr: OutputFilter },
+): Promise<ChildResult> {
+  const nothing = new Uint8Array(0);
+  const { stdout, stderr } = child;
+  if (stdout === null || stderr === null) throw new Error('a filtered child has pipes');
+  const exit = exitOf(child);
+  await Promise.all([
+    pipeThrough(stdout, filters.stdout, process.stdout),
+    pipeThrough(stderr, filters.stderr, process.stderr),
+  ]);
+  return { ...(await exit), stdout: nothing, stderr: nothing };
 }
 
 async function watch(
@@ -197,15 +222,16 @@ function readLines(
 
 function spawnChild(
   request: ChildRequest,
-  stdio: 'inherit' | 'capture' | 'converse',
+  stdio: 'inherit' | 'capture' | 'converse' | 'filter',
   input: Uint8Array | undefined,
 ): Promise<ChildProcess> {
   checkStrings(request);
   const hasInput = input !== undefined || stdio === 'converse';
-  const stdin = hasInput ? 'pipe' : stdio === 'inherit' ? 'inherit' : 'ignore';
+  const stdin = hasInput ? 'pipe' : stdio === 'capture' ? 'ignore' : 'inherit';
   const output = stdio === 'inherit' ? 'inherit' : 'pipe';
+  const errors = stdio === 'capture' || stdio === 'filter' ? 'pipe' : 'inherit';
   return new Promise((settle, fail) => {
-    const child = spawnOrFail(request, [stdin, output, stdio === 'capture' ? 'pipe' : 'inherit']);
+    const child = spawnOrFail(request, [stdin, output, errors]);
     child.once('error', (cause) => fail(spawnError(request, cause)));
     child.once('spawn', () => settle(child));
     // EPIPE: the child may end without reading its input; its exit code tells the rest.
@@ -381,58 +407,4 @@ function splitLines(stream: NodeJS.ReadableStream | null, take: (line: string) =
   stream?.on('end', () => {
     if (rest !== '') take(rest);
   });
-}
-
-/** Signals that have a meaning for the program we started rather than for us. */
-const forwardedSignals = [
-  'SIGINT',
-  'SIGTERM',
-  'SIGHUP',
-  'SIGQUIT',
-  'SIGUSR1',
-  'SIGUSR2',
-  'SIGWINCH',
-] as const;
-const sentByTerminals: ReadonlySet<NodeJS.Signals> = new Set<NodeJS.Signals>([
-  'SIGINT',
-  'SIGQUIT',
-  'SIGWINCH',
-]);
-
-/**
- * Keeps our process alive through the signals and passes them on. What Node cannot do: it does not tell who sent a
- * signal. A terminal sends Ctrl-C, Ctrl-\ and a change of its size to the whole foreground group, our child included,
- * so while we are in the foreground these three are not sent a second time (a `kill -INT` aimed at us alone is then
- * not passed on; SIGTERM is). SIGKILL and SIGSTOP cannot be forwarded by anybody.
- * Listening to SIGUSR1 also keeps Node from opening its debugger.
- */
-function holdSignals() {
-  let child: ChildProcess | undefined;
-  const early: NodeJS.Signals[] = [];
-  const pass = (signal: NodeJS.Signals): void => {
-    if (sentByTerminals.has(signal) && isForeground()) return;
-    if (child === undefined) early.push(signal);
-    else child.kill(signal);
-  };
-  for (const signal of forwardedSignals) process.on(signal, pass);
-  return {
-    forwardTo(started: ChildProcess): void {
-      child = started;
-      for (const signal of early) started.kill(signal);
-    },
-    stop(): void {
-      for (const signal of forwardedSignals) process.off(signal, pass);
-    },
-  };
-}
-
-function isForeground(): boolean {
-  if (process.platform !== 'linux') return process.stdin.isTTY || process.stderr.isTTY;
-  try {
-    // After the command's name, which may hold anything but ends with the last ")": state ppid pgrp session tty tpgid
-    const fields = readFileSync('/proc/self/stat', 'latin1').split(') ').at(-1)?.split(' ') ?? [];
-    return fields[5] !== '-1' && fields[2] === fields[5];
-  } catch {
-    return process.stdin.isTTY || process.stderr.isTTY;
-  }
 }

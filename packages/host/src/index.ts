@@ -26,4 +26,5 @@ export {
   statRegularFile,
   temporaryFilePrefix,
 } from './files.ts';
+export type { OutputFilter } from './filter-output.ts';
 export { type HostCode, HostError, toHostError } from './host-error.ts';

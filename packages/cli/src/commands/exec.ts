@@ -12,6 +12,11 @@ export async function run(context: CommandContext, input: CommandInput): Promise
       'write: clef exec NAMESPACE/ENVIRONMENT -- COMMAND',
     );
   }
+  if (input.has('--redact') && context.terminal.outputIsTerminal) {
+    context.terminal.talk(
+      'note: under --redact the command writes to a pipe, not to this terminal: it may buffer lines and drop colours',
+    );
+  }
   const repository = await openRepository(context.world, context.directory);
   return execWithSecrets(repository, {
     ...choiceOf(input),
@@ -20,5 +25,6 @@ export async function run(context: CommandContext, input: CommandInput): Promise
     pristine: input.has('--pristine'),
     keepClefVariables: input.has('--keep-clef-env'),
     allowedEnvironmentNames: input.list('--allow-env'),
+    redact: input.has('--redact'),
   });
 }

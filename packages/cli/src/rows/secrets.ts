@@ -115,6 +115,10 @@ export const secretRows: readonly CommandDefinition[] = [
         summary: 'start from an empty environment: only PATH, HOME and the values',
       },
       { flag: '--keep-clef-env', summary: 'pass on CLEF_AGE_KEY… and the like too' },
+      {
+        flag: '--redact',
+        summary: "mask the values in the command's output, which then goes through a pipe, no terminal",
+      },
       allowEnv,
     ],
     takesCommandLine: true,

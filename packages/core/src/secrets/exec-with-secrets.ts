@@ -15,6 +15,8 @@ export type ExecRequest = Choice & {
   /** Pass the variables that hold keys of Clef and SOPS on to the child. */
   readonly keepClefVariables: boolean;
   readonly allowedEnvironmentNames: readonly string[];
+  /** Mask the values in the command's output, which then goes through pipes. */
+  readonly redact?: boolean;
 };
 
 /** Variables that open secrets: of no use to the child, and worth stealing (catalogue INV-94). */
@@ -54,6 +56,7 @@ async function runWith(
   request: ExecRequest,
   values: ReadonlyMap<string, string>,
 ): Promise<ChildExit> {
+  const { redactOutput } = request.redact === true ? await import('./redaction/redact-output.ts') : {};
   const child: ChildRequest = {
     command: request.command,
     args: request.args,
@@ -61,7 +64,12 @@ async function runWith(
     environment: { ...inherited(repository, request), ...Object.fromEntries(values) },
   };
   try {
-    return await runChild({ ...child, stdio: 'inherit', forwardSignals: true });
+    return await runChild({
+      ...child,
+      stdio: 'inherit',
+      forwardSignals: true,
+      ...(redactOutput && { filters: redactOutput(repository, values) }),
+    });
   } catch (error) {
     throw startFailure(error, request.command, values);
   }
