@@ -6,11 +6,12 @@ import type { Position } from '@clef/strict';
 import { allCells, cellRecipients } from './access.ts';
 import type { Draft, Entry } from './draft.ts';
 import { type FaultClass, type FieldPath, formatFieldPath, type ManifestFault } from './faults.ts';
-import { clashingCells, filePatternFaults } from './file-pattern.ts';
+import { clashingCells, filePatternFaults, unsafePath } from './file-pattern.ts';
 import type {
   AccessRule,
   Environment,
   Manifest,
+  Namespace,
   Person,
   ServiceEnvironment,
   ServiceIdentity,
@@ -64,7 +65,7 @@ function resolve(check: Check): Manifest {
     repository: draft.repository,
     filePattern: draft.filePattern?.value ?? '',
     environments: draft.environments.map((entry) => resolveEnvironment(check, entry)),
-    namespaces: draft.namespaces.map((entry) => entry.value as Manifest['namespaces'][number]),
+    namespaces: draft.namespaces.map((entry) => resolveNamespace(check, entry)),
     recipients: draft.recipients.map((entry) => resolvePerson(check, entry)),
     groups: new Map(draft.groups.map((entry) => resolveGroup(check, entry))),
     access: draft.access.map((entry) => resolveRule(check, entry)),
@@ -90,6 +91,24 @@ function resolveEnvironment(check: Check, { path, value }: Draft['environments']
     ...(description === undefined ? {} : { description }),
     protected: isProtected,
     encryptTo: references,
+  };
+}
+
+function resolveNamespace(check: Check, { path, value }: Draft['namespaces'][number]): Namespace {
+  const { name, description, schema, owners } = value;
+  const { people, groups } = check.draft.declared;
+  const fault = schema === undefined ? undefined : unsafePath(schema);
+  if (fault !== undefined)
+    check.report([...path, 'schema'], 'path', `"schema" ${fault}`, 'name a file such as schemas/database.yaml');
+  for (const [index, owner] of (owners ?? []).entries()) {
+    requireDeclared(check, [...path, 'owners', index], 'person or group', owner, [...people, ...groups]);
+  }
+  reportRepeated(check, [...path, 'owners'], owners ?? [], 'The same owner is there twice');
+  return {
+    name,
+    ...(description !== undefined && { description }),
+    ...(schema !== undefined && { schema }),
+    ...(owners !== undefined && { owners }),
   };
 }
 

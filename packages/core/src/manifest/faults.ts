@@ -41,11 +41,17 @@ export function formatFieldPath(path: FieldPath): string {
 }
 
 /** Everything wrong with `file` as one error: its class is that of the faults where they agree, else `config`. */
-export function manifestError(file: string, unsorted: readonly ManifestFault[]): ClefError {
+export function manifestError(file: string, faults: readonly ManifestFault[]): ClefError {
+  return faultsError(file, faults, codes.config);
+}
+
+/** The same for another file than clef.yaml; `mixed` is the code of faults of the class `config` and of several classes. */
+export function faultsError(file: string, unsorted: readonly ManifestFault[], mixed: ErrorCode): ClefError {
   const faults = [...unsorted].sort(byPosition).slice(0, mostFaults);
   const [first] = faults;
   const classes = new Set(faults.map((fault) => fault.class));
-  const code = first !== undefined && classes.size === 1 ? codes[first.class] : codes.config;
+  const isOne = first !== undefined && classes.size === 1 && first.class !== 'config';
+  const code = isOne ? codes[first.class] : mixed;
   const hint = faults.find((fault) => fault.hint !== undefined)?.hint;
   return new ClefError({
     code,

@@ -54,7 +54,8 @@ export function clashingCells(
   return undefined;
 }
 
-function unsafePath(pattern: string): string | undefined {
+/** Why a path that clef.yaml names could leave the repository, or reach what it must not; `undefined` for a good one. */
+export function unsafePath(pattern: string): string | undefined {
   if (/^([/\\~]|[A-Za-z]:)/.test(pattern)) return 'must be relative to the repository';
   if (pattern.includes('\\')) return 'wants forward slashes';
   if (!/^[\x20-\x7e]*$/.test(pattern)) return 'wants printable ASCII characters only';

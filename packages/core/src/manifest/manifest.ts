@@ -30,7 +30,14 @@ export type Environment = {
   readonly encryptTo: readonly KeyReference[];
 };
 
-export type Namespace = { readonly name: string; readonly description?: string };
+export type Namespace = {
+  readonly name: string;
+  readonly description?: string;
+  /** Path of the file with the rules for the values, relative to the root, with forward slashes; checked to stay inside. */
+  readonly schema?: string;
+  /** People and groups to ask for a review; grants nothing. */
+  readonly owners?: readonly string[];
+};
 
 /** Somebody, or something such as a CI job, that reads with age keys. */
 export type Person = { readonly name: string; readonly keys: readonly KeyReference[] };
@@ -80,7 +87,14 @@ const environmentSchema = z.strictObject({
   encrypt_to: z.optional(z.union([keyReference, z.array(keyReference)])),
 });
 
-const namespaceSchema = z.strictObject({ name: name('The name of the namespace'), description });
+const namespaceSchema = z.strictObject({
+  name: name('The name of the namespace'),
+  description,
+  schema: z.optional(text('The file with the rules for the values, for example schemas/database.yaml')),
+  owners: z.optional(
+    z.array(name('A person or a group')).check(z.minLength(1), z.describe('Who reviews changes; grants nothing')),
+  ),
+});
 
 const personSchema = z.strictObject({
   name: name('The name of the person'),
@@ -129,6 +143,4 @@ export const manifestSchema = z.strictObject({
 export type ManifestFile = z.output<typeof manifestSchema>;
 
 /** Fields that have a place in the format but are not honoured yet: section, then field. */
-export const plannedFields: Readonly<Record<string, readonly string[]>> = {
-  namespaces: ['schema', 'owners'],
-};
+export const plannedFields: Readonly<Record<string, readonly string[]>> = {};

@@ -277,17 +277,48 @@ describe('fields', () => {
       'config',
       /wants text, found a number/,
     ],
+    ...[
+      ['../../etc/passwd', /must not contain "\.\."/],
+      ['/etc/passwd', /relative to the repository/],
+      ['~/schema.yaml', /relative to the repository/],
+      ['C:/schema.yaml', /relative to the repository/],
+      ['schemas/../../x.yaml', /must not contain "\.\."/],
+      ['.git/config', /must not reach into "\.git"/],
+      ['.clef/x.yaml', /must not reach into "\.clef"/],
+      ['clef.yaml', /names clef\.yaml itself/],
+      ["''", /empty folder name/],
+    ].map(
+      ([path, message]) =>
+        [
+          `B25: schema ${path}`,
+          manifestText({ namespaces: `namespaces:\n  - { name: database, schema: §${path} }` }),
+          'path',
+          message as RegExp,
+        ] as const,
+    ),
     [
-      'namespaces[].schema is known and not honoured yet',
-      manifestText({ namespaces: 'namespaces:\n  - { name: database, §schema: schemas/database.yaml }' }),
+      'B25: a schema that is a number',
+      manifestText({ namespaces: 'namespaces:\n  - { name: database, schema: §5 }' }),
       'config',
-      /"schema" is not supported by this version of Clef yet/,
+      /"schema" wants text, found a number/,
     ],
     [
-      'namespaces[].owners is known and not honoured yet',
-      manifestText({ namespaces: 'namespaces:\n  - { name: database, §owners: [platform] }' }),
+      'an owner whom nobody knows',
+      manifestText({ namespaces: 'namespaces:\n  - { name: database, owners: [alice, §platfrom] }' }),
       'config',
-      /"owners" is not supported by this version of Clef yet/,
+      /There is no person or group "platfrom"/,
+    ],
+    [
+      'no owner at all',
+      manifestText({ namespaces: 'namespaces:\n  - { name: database, owners: §[] }' }),
+      'config',
+      /at least one/,
+    ],
+    [
+      'an owner twice',
+      manifestText({ namespaces: 'namespaces:\n  - { name: database, owners: §[alice, alice] }' }),
+      'config',
+      /The same owner is there twice/,
     ],
     [
       'schema where it has no place is only unknown',
@@ -843,9 +874,8 @@ describe('several faults', () => {
     expect(refusalOf(people(`  - { name: alice, keys: [${fakePrivateKey}] }`)).code).toBe(
       'private_key_given',
     );
-    expect(
-      refusalOf(manifestText({ namespaces: 'namespaces: [{ name: a, schema: b, owners: [] }]' })).code,
-    ).toBe('not_supported');
+    const ssh = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIL0dHhLodQG01WTJzL42qnAbQLIb9i+NCopDMGYQAb/+';
+    expect(refusalOf(people(`  - { name: alice, keys: ["${ssh}"] }`)).code).toBe('not_supported');
   });
 
   it('a thousand of them are cut to the first hundred, and counted', () => {
