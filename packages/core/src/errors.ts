@@ -63,6 +63,7 @@ export const errorTable = {
     class: 'config',
     meaning: 'A variable or a file of your own configuration is not usable',
   },
+  schema_invalid: { class: 'config', meaning: 'A schema file has faults; all of them are listed' },
   bad_key_reference: { class: 'config', meaning: 'A recipient or key reference is malformed' },
   private_key_given: {
     class: 'config',
@@ -80,6 +81,10 @@ export const errorTable = {
     class: 'format',
     meaning: 'A cell holds a value of another type than string, as stock sops writes numbers',
   },
+  schema_violation: {
+    class: 'schema',
+    meaning: 'A value or a name breaks the schema of its namespace; the findings name the rules and no value',
+  },
   limit: { class: 'limit', meaning: 'A size, depth or count is over its limit' },
   value_too_large: { class: 'limit', meaning: 'A value is larger than 256 KiB' },
   unknown_environment: { class: 'not_found', meaning: 'The environment is not in clef.yaml' },
@@ -90,6 +95,7 @@ export const errorTable = {
     meaning: 'The service identity, or its environment, is not in clef.yaml',
   },
   unknown_recipient: { class: 'not_found', meaning: 'No such person or group in clef.yaml' },
+  missing_schema: { class: 'not_found', meaning: 'clef.yaml names a schema that is not there' },
   missing_cell: { class: 'not_found', meaning: 'The file of a cell is not there' },
   no_age_key: { class: 'no_identity', meaning: 'There is no age key of yours on this machine' },
   cannot_decrypt: { class: 'decrypt', meaning: 'None of your keys opens the file' },

@@ -99,7 +99,12 @@ function resolveNamespace(check: Check, { path, value }: Draft['namespaces'][num
   const { people, groups } = check.draft.declared;
   const fault = schema === undefined ? undefined : unsafePath(schema);
   if (fault !== undefined)
-    check.report([...path, 'schema'], 'path', `"schema" ${fault}`, 'name a file such as schemas/database.yaml');
+    check.report(
+      [...path, 'schema'],
+      'path',
+      `"schema" ${fault}`,
+      'name a file such as schemas/database.yaml',
+    );
   for (const [index, owner] of (owners ?? []).entries()) {
     requireDeclared(check, [...path, 'owners', index], 'person or group', owner, [...people, ...groups]);
   }

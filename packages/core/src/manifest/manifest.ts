@@ -92,7 +92,9 @@ const namespaceSchema = z.strictObject({
   description,
   schema: z.optional(text('The file with the rules for the values, for example schemas/database.yaml')),
   owners: z.optional(
-    z.array(name('A person or a group')).check(z.minLength(1), z.describe('Who reviews changes; grants nothing')),
+    z
+      .array(name('A person or a group'))
+      .check(z.minLength(1), z.describe('Who reviews changes; grants nothing')),
   ),
 });
 
