@@ -43,6 +43,17 @@ export function choiceOf(input: CommandInput) {
 }
 
 /**
+ * The number that an option gives, or `undefined` where it is not given.
+ * @throws {UsageError} where it is no whole number in its one spelling.
+ */
+export function wholeNumber(input: CommandInput, flag: string): number | undefined {
+  const text = input.text(flag);
+  if (text === undefined) return undefined;
+  if (/^(0|[1-9][0-9]{0,8})$/.test(text)) return Number(text);
+  throw new UsageError(`"${flag}" wants a whole number`, `write for example: ${flag} 32`);
+}
+
+/**
  * The NAME=VALUE pairs of a repeatable option.
  * @throws {UsageError} where one is not of that form.
  */

@@ -1,5 +1,6 @@
 // @clef/core: a Clef repository and every operation on it, one function an operation.
 export type { ChangedCell, Confirm } from './cells/write.ts';
+export { alphabetNames } from './checks/alphabets.ts';
 export { type Packed, type PackRequest, packService } from './delivery/pack.ts';
 export {
   ClefError,
@@ -36,11 +37,14 @@ export {
   showService,
 } from './people/services.ts';
 export type { Repository } from './repository.ts';
-export { type DeleteRequest, deleteSecret } from './secrets/delete-secret.ts';
+export { type AnnounceRequest, announceSecrets } from './secrets/announce-secrets.ts';
+export { type DeleteRequest, deleteSecrets } from './secrets/delete-secrets.ts';
 export { type ExecRequest, execWithSecrets } from './secrets/exec-with-secrets.ts';
 export { type ExportFormat, exportFormats } from './secrets/export-formats/all.ts';
 export { type ExportRequest, exportSecrets } from './secrets/export-secrets.ts';
+export { type GeneratedSecrets, type GenerateRequest, generateSecrets } from './secrets/generate-secrets.ts';
 export { getSecret } from './secrets/get-secret.ts';
+export { readInputFile } from './secrets/input-file.ts';
 export {
   isProtectedCell,
   type ListedCell,
@@ -49,7 +53,8 @@ export {
   listKeys,
 } from './secrets/list-keys.ts';
 export { listNames, type NameKind } from './secrets/list-names.ts';
-export { maxValueBytes, type SetRequest, type SetResult, setSecret } from './secrets/set-secret.ts';
+export { type SetRequest, type SetResult, setSecret } from './secrets/set-secret.ts';
+export { maxValueBytes } from './secrets/value-rules.ts';
 export {
   readSopsValueFile,
   type SetValueRequest,

@@ -11,7 +11,7 @@ import {
 } from '../src/cells/sidecar.ts';
 import { ClefError } from '../src/errors.ts';
 import { keyNameFault, nameFault } from '../src/manifest/names.ts';
-import { deleteSecret } from '../src/secrets/delete-secret.ts';
+import { deleteSecrets } from '../src/secrets/delete-secrets.ts';
 import { listKeys } from '../src/secrets/list-keys.ts';
 import { setSecret } from '../src/secrets/set-secret.ts';
 import { oddKeys } from './odd-values.ts';
@@ -91,7 +91,7 @@ describe('what a change leaves alone', () => {
     const repository = await repositoryWith({ [cell]: { A: '1', B: '2', C: '3' } });
     const before = [path, sidecarPath].map(repository.read);
     repository.clock.milliseconds += 60_000;
-    await deleteSecret(await repository.open(), { cell, key: 'B', confirm: yes });
+    await deleteSecrets(await repository.open(), { cell, keys: ['B'], confirm: yes });
     const after = [path, sidecarPath].map(repository.read);
     const block = ['    lastmodified:', '    mac:'];
     expect(changedLines(before[0] ?? '', after[0] ?? '')).toEqual(['B:', ...block, ...block]);

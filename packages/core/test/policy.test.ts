@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openRepository } from '../src/repository.ts';
-import { deleteSecret } from '../src/secrets/delete-secret.ts';
+import { deleteSecrets } from '../src/secrets/delete-secrets.ts';
 import { type ExecRequest, execWithSecrets } from '../src/secrets/exec-with-secrets.ts';
 import { exportSecrets } from '../src/secrets/export-secrets.ts';
 import { getSecret } from '../src/secrets/get-secret.ts';
@@ -35,7 +35,7 @@ describe('protected environments', () => {
       quietly('protected'),
     );
     const remove = async () =>
-      deleteSecret(await repository.open(), { cell: 'database/production', key: 'A', confirm: no });
+      deleteSecrets(await repository.open(), { cell: 'database/production', keys: ['A'], confirm: no });
     expect(await refused(repository, remove)).toEqual(quietly('protected'));
   });
 
@@ -112,7 +112,7 @@ describe('namespaces and environments', () => {
       quietly('missing_cell'),
     );
     const remove = async (key: string, target = cell) =>
-      deleteSecret(await repository.open(), { cell: target, key, confirm: yes });
+      deleteSecrets(await repository.open(), { cell: target, keys: [key], confirm: yes });
     expect(await refused(repository, () => remove('NOPE'))).toEqual(quietly('unknown_key'));
     expect(await refused(repository, () => remove('A', 'database/staging'))).toEqual(quietly('missing_cell'));
     expect(await refused(repository, () => remove('A', 'nope/staging'))).toEqual(

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { type AddedRecipient, addRecipient, listRecipients } from '../src/people/recipients.ts';
 import { openRepository } from '../src/repository.ts';
-import { deleteSecret } from '../src/secrets/delete-secret.ts';
+import { deleteSecrets } from '../src/secrets/delete-secrets.ts';
 import { execWithSecrets } from '../src/secrets/exec-with-secrets.ts';
 import { exportSecrets } from '../src/secrets/export-secrets.ts';
 import { getSecret } from '../src/secrets/get-secret.ts';
@@ -265,7 +265,7 @@ describe('a file whose recipients are not those of clef.yaml', () => {
   it('set and delete refuse, naming who, and keep the stranger out', async () => {
     const repository = await tampered();
     const set = () => repository.set(cell, 'C', 'CANARY');
-    const remove = async () => deleteSecret(await repository.open(), { cell, key: 'B', confirm: yes });
+    const remove = async () => deleteSecrets(await repository.open(), { cell, keys: ['B'], confirm: yes });
     expect(await refused(repository, set)).toEqual(quietly('recipients_differ'));
     expect(await refused(repository, remove)).toEqual(quietly('recipients_differ'));
     await expect(set()).rejects.toThrow(shown);

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { deleteSecret } from '../src/secrets/delete-secret.ts';
+import { deleteSecrets } from '../src/secrets/delete-secrets.ts';
 import { execWithSecrets } from '../src/secrets/exec-with-secrets.ts';
 import { exportSecrets } from '../src/secrets/export-secrets.ts';
 import { listKeys } from '../src/secrets/list-keys.ts';
@@ -37,7 +37,7 @@ function readers(repository: TestRepository): Record<string, () => Promise<unkno
 function writers(repository: TestRepository): Record<string, () => Promise<unknown>> {
   return {
     set: () => repository.set(cell, 'NEW', 'CANARY new'),
-    delete: async () => deleteSecret(await repository.open(), { cell, key: 'BETA', confirm: yes }),
+    delete: async () => deleteSecrets(await repository.open(), { cell, keys: ['BETA'], confirm: yes }),
   };
 }
 

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { execWithSecrets } from '../src/secrets/exec-with-secrets.ts';
-import { maxValueBytes } from '../src/secrets/set-secret.ts';
+import { maxValueBytes } from '../src/secrets/value-rules.ts';
 import { oddKeys, oddValues } from './odd-values.ts';
 import {
   fillCell,

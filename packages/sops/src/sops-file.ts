@@ -147,14 +147,15 @@ export async function encryptTree(
  * where the format allows; the returned file has been read back from its own bytes.
  *
  * Verifies the whole file first and throws as {@link decryptTree} does; 'unsupported' for a path that cannot be set.
+ * A caller that has verified it already passes what {@link decryptTree} gave for this very file as `plain`.
  */
 export function editSopsFile(
   file: SopsFile,
   dataKey: DataKey,
   edits: readonly Edit[],
-  sources: Sources & MacCheck,
+  sources: Sources & MacCheck & { readonly plain?: Tree },
 ): SopsFile {
-  const plain = decryptTree(file, dataKey, sources);
+  const plain = sources.plain ?? decryptTree(file, dataKey, sources);
   const edited = edits.reduce(applyEdit, plain);
   return writeOver(file, dataKey, { edited, kept: keepCiphertexts(file.tree, plain) }, sources);
 }

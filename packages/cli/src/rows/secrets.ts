@@ -22,10 +22,35 @@ export const secretRows: readonly CommandDefinition[] = [
     name: 'set',
     summary: 'Store a value',
     details:
-      'Without a value it is asked for on a terminal, without echo, and read from standard input otherwise, byte for byte. A value given as an argument can be read by other processes while the command runs: it is refused in protected environments.',
-    arguments: [cell, key, { name: 'value', summary: 'the value, or - for standard input', optional: true }],
+      'Without a value it is asked for on a terminal, without echo, and read from standard input otherwise, byte for byte. A value given as an argument can be read by other processes while the command runs: it is refused in protected environments.\n\nWith --generate or --pending several keys may follow the cell. To store many values at once, see "clef import" (also from standard input). A value, or a name, that breaks the schema of its namespace is refused.',
+    arguments: [
+      cell,
+      key,
+      {
+        name: 'value',
+        summary: 'the value, or - for standard input; with --generate or --pending: more keys',
+        optional: true,
+        variadic: true,
+      },
+    ],
     options: [
-      { flag: '--trim-newline', summary: 'take one newline off the end of standard input' },
+      { flag: '--file', value: 'path', summary: 'take the value from a file, byte for byte' },
+      { flag: '--trim-newline', summary: 'take one newline off the end of a file or of standard input' },
+      {
+        flag: '--generate',
+        summary:
+          "make a random value, as the schema's rule says, else of 32 letters and digits; it is not shown",
+      },
+      { flag: '--length', value: 'n', summary: 'how many characters to generate' },
+      {
+        flag: '--alphabet',
+        value: 'name',
+        summary: 'what to generate from: alphanumeric, base64url, hex, digits, letters or symbols',
+      },
+      {
+        flag: '--pending',
+        summary: 'announce a key that will get its value later: "pack" refuses until then',
+      },
       { flag: '--create', summary: 'create the namespace although its name is close to an existing one' },
       allowEnv,
       yes,
@@ -38,6 +63,10 @@ export const secretRows: readonly CommandDefinition[] = [
       {
         line: 'openssl rand -hex 32 | clef set payments/production API_KEY --trim-newline --yes',
         does: 'store what another program prints',
+      },
+      {
+        line: 'clef set auth/production SESSION_KEY CSRF_KEY --generate --yes',
+        does: 'give each key a random value of its own',
       },
     ],
     load: () => import('../commands/set.ts'),
@@ -65,7 +94,8 @@ export const secretRows: readonly CommandDefinition[] = [
   {
     name: 'delete',
     summary: 'Delete keys from a cell',
-    arguments: [cell, key],
+    details: 'All of the keys or none of them. A key that is only pending is announced no longer.',
+    arguments: [cell, { ...key, variadic: true }],
     options: [yes],
     examples: [{ line: 'clef delete database/development DB_URL', does: 'delete one key' }],
     load: () => import('../commands/delete.ts'),

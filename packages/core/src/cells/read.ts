@@ -9,6 +9,7 @@ import {
   recipientsOf,
   SopsError,
   type SopsFile,
+  type Tree,
   unwrapDataKey,
 } from '@clef/sops';
 import { ClefError } from '../errors.ts';
@@ -42,6 +43,8 @@ export type SealedCell = {
 export type OpenedCell = SealedCell & {
   readonly dataKey: DataKey;
   readonly values: ReadonlyMap<string, string>;
+  /** The same as SOPS sees it: what an edit starts from without decrypting again. */
+  readonly plain: Tree;
 };
 
 /**
@@ -110,7 +113,8 @@ export function warnOfDifferentRecipients({ manifest, world }: Repository, seale
 export async function openSealedCell(repository: Repository, sealed: SealedCell): Promise<OpenedCell> {
   const dataKey = await unlock(repository, sealed);
   try {
-    return { ...sealed, dataKey, values: checkValues(sealed.cell, decryptTree(sealed.file, dataKey)) };
+    const plain = decryptTree(sealed.file, dataKey);
+    return { ...sealed, dataKey, plain, values: checkValues(sealed.cell, plain) };
   } catch (error) {
     throw fromSopsError(error, sealed.cell);
   }

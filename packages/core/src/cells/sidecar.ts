@@ -62,23 +62,35 @@ function yamlName(name: string): string {
   return /^(null|true|false|yes|no|on|off|y|n)$/i.test(name) ? `"${name}"` : name;
 }
 
-/** The sidecar after keys were set or deleted. A set key is no longer pending. */
+/** What happened to the keys of a cell, by name. */
+export type KeyChanges = {
+  readonly set: Iterable<string>;
+  readonly deleted: Iterable<string>;
+  /** Announced without a value. */
+  readonly announced?: Iterable<string> | undefined;
+  /** No longer pending, though nothing else happened to them. */
+  readonly fulfilled?: Iterable<string> | undefined;
+};
+
+/** The sidecar after these changes. A set key is no longer pending. */
 export function recordChanges(
   sidecar: Sidecar,
-  changes: { readonly set: Iterable<string>; readonly deleted: Iterable<string> },
+  { set, deleted, announced = [], fulfilled = [] }: KeyChanges,
   by: string,
   nowMilliseconds: number,
 ): Sidecar {
   const keys = new Map(sidecar.keys);
   const pending = new Set(sidecar.pending);
-  for (const name of changes.deleted) {
+  for (const name of deleted) {
     keys.delete(name);
     pending.delete(name);
   }
-  for (const name of changes.set) {
+  for (const name of set) {
     keys.set(name, { changedAt: formatTimestamp(nowMilliseconds), by });
     pending.delete(name);
   }
+  for (const name of fulfilled) pending.delete(name);
+  for (const name of announced) pending.add(name);
   return { keys, pending };
 }
 

@@ -13,7 +13,9 @@ import { type FileChange, withRepositoryLock } from '../transaction/commit-files
 import { type Cell, cellOf } from './cell.ts';
 import { checkedBytes, inSops } from './in-sops.ts';
 import {
+  type OpenedCell,
   openSealedCell,
+  readPendingKeys,
   readSealedCell,
   readSidecar,
   refuseDifferentRecipients,
@@ -26,21 +28,44 @@ import { manifestRecipients } from './sops-recipients.ts';
 /** Asks a person; false where nobody can be asked. */
 export type Confirm = (question: string) => Promise<boolean>;
 
-/** Keys to set and to delete; both may be empty. */
-export type CellEdit = { readonly set: ReadonlyMap<string, string>; readonly delete: readonly string[] };
+/** Keys to set, to delete, and to announce without a value; each may be empty. */
+export type CellEdit = {
+  readonly set: ReadonlyMap<string, string>;
+  readonly delete: readonly string[];
+  readonly announce?: readonly string[];
+};
 
-export type CellChange = {
-  /** Create the namespace although its name is close to an existing one. */
+type Change = {
+  /** Create a namespace although its name is close to an existing one. */
   readonly createNamespace: boolean;
-  /** The cell must be there already. */
+  /** The cells must be there already, or at least a key announced in them. */
   readonly mustExist?: boolean;
   readonly confirm: Confirm;
+  /** Plan everything, and write nothing; nobody is asked to confirm and no lock is taken. */
+  readonly isDryRun?: boolean;
+};
+
+export type CellsChange = Change & {
   /** Called when every check has passed and before the lock is taken: a person may take long to type a value. */
   readonly edit: () => Promise<PlanEdit>;
 };
 
-/** What to change, given the keys that the cell has; called under the lock. */
-export type PlanEdit = (cell: Cell, keys: readonly string[]) => CellEdit;
+/** What to change in one cell, given how it stands; called under the lock, once for each cell. */
+export type PlanEdit = (current: CurrentCell) => CellEdit | Promise<CellEdit>;
+
+/** A cell under the lock. */
+export type CurrentCell = {
+  readonly cell: Cell;
+  /** As it is under the lock: its manifest may be newer than the one that the operation began with. */
+  readonly repository: Repository;
+  /** False where the change creates the cell. */
+  readonly exists: boolean;
+  readonly keys: readonly string[];
+  /** Keys without a value yet. */
+  readonly pending: ReadonlySet<string>;
+  /** Decrypts the cell, once. Empty where there is none. */
+  readonly values: () => Promise<ReadonlyMap<string, string>>;
+};
 
 export type ChangedCell = {
   /** NAMESPACE/ENVIRONMENT. */
@@ -48,44 +73,49 @@ export type ChangedCell = {
   readonly change: 'created' | 'updated' | 'unchanged';
 };
 
-/**
- * Changes the values of a cell in one transaction over the cell, its sidecar and, where its namespace is new, clef.yaml.
- * Unchanged values keep their ciphertext.
- * @throws {ClefError} `unknown_environment`, `unknown_namespace` for a near miss, `protected`, `recipients_differ`,
- * `no_recipients`, `missing_cell`, `lock_held`, `changed_meanwhile`, `io`, and what opening the cell can give.
- */
+/** {@link changeCells} for one cell. */
 export async function changeCell(
   repository: Repository,
   target: string,
-  change: CellChange,
+  change: CellsChange,
 ): Promise<ChangedCell> {
-  const { cell } = await readForChange(repository, target, change);
-  await askIfProtected([cell], change.confirm, `Change ${cell.label}`);
+  const [changed] = await changeCells(repository, [target], change);
+  return changed as ChangedCell;
+}
+
+/**
+ * Changes the values of cells in one transaction over the cells, their sidecars and, where a namespace is new, clef.yaml:
+ * all of it or nothing. Unchanged values keep their ciphertext. A cell that is named twice is changed once.
+ * @returns what happened to each cell, in the order of the targets.
+ * @throws {ClefError} `unknown_environment`, `unknown_namespace` for a near miss, `protected`, `recipients_differ`,
+ * `no_recipients`, `missing_cell`, `lock_held`, `changed_meanwhile`, `io`, and what opening a cell can give.
+ */
+export async function changeCells(
+  repository: Repository,
+  given: readonly string[],
+  change: CellsChange,
+): Promise<readonly ChangedCell[]> {
+  const targets = [...new Set(given)];
+  const seen = await readForChange(repository, targets, change);
+  const cells = seen.map(({ cell }) => cell);
+  const labels = cells.map(({ label }) => label).join(', ');
+  if (!change.isDryRun) await askIfProtected(cells, change.confirm, `Change ${labels}`);
   const planEdit = await change.edit();
+  if (change.isDryRun) return (await planCells(repository, seen, planEdit)).map(({ changed }) => changed);
   const { root, world } = repository;
-  const lock = { purpose: `change ${cell.label}`, now: world.now, randomBytes: world.randomBytes };
+  const lock = { purpose: `change ${labels}`, now: world.now, randomBytes: world.randomBytes };
   return withRepositoryLock(root, lock, async ({ commit }) => {
     // Read again: another process may have written between our first look and the lock.
     const current = await openRepository(world, root);
-    const { sealed, newNamespace } = await readForChange(current, target, change);
-    const edit = planEdit(cell, sealed?.keys ?? []);
-    const file =
-      sealed === undefined ? await createFile(current, cell, edit) : await editFile(current, sealed, edit);
-    const sidecar = await planSidecar(current, cell, edit);
-    if (file === 'unchanged') {
-      // A key that was pending has its value now, even where the value was there before.
-      if (sidecar.hadPending) await commit([sidecar.change]);
-      return { cell: cell.label, change: 'unchanged' };
+    const found = await readForChange(current, targets, change);
+    const plans = await planCells(current, found, planEdit);
+    const files = plans.flatMap((plan) => plan.files);
+    const created = files.length === 0 ? [] : newNamespaces(found);
+    if (files.length > 0) await commit([...planNamespaces(current, created), ...files]);
+    for (const name of created) {
+      world.notify({ level: 'note', message: `Created the namespace "${name}" in ${manifestName}` });
     }
-    await commit([
-      ...(newNamespace === undefined ? [] : [planNamespace(current, newNamespace)]),
-      sidecar.change,
-      { path: cell.path, before: sealed?.bytes, after: checkedBytes(cell, file) },
-    ]);
-    if (newNamespace !== undefined) {
-      world.notify({ level: 'note', message: `Created the namespace "${newNamespace}" in ${manifestName}` });
-    }
-    return { cell: cell.label, change: sealed === undefined ? 'created' : 'updated' };
+    return plans.map(({ changed }) => changed);
   });
 }
 
@@ -96,17 +126,125 @@ type Target = {
   readonly newNamespace: string | undefined;
 };
 
-/** The cell as it stands, after every check that needs neither a key nor a value. */
-async function readForChange(repository: Repository, target: string, change: CellChange): Promise<Target> {
+/** The cells as they stand, after every check that needs neither a key nor a value. */
+async function readForChange(
+  repository: Repository,
+  targets: readonly string[],
+  change: Change,
+): Promise<readonly Target[]> {
+  const read: Target[] = [];
+  // One after the other, so that of several faults the first cell's is told.
+  for (const target of targets) read.push(await readTarget(repository, target, change));
+  return read;
+}
+
+async function readTarget(repository: Repository, target: string, change: Change): Promise<Target> {
   const name = parseCellName(target);
   const environment = findEnvironment(repository.manifest, name.environment);
   const newNamespace = namespaceToCreate(repository.manifest, name, change);
   const cell = cellOf(repository.manifest, name, environment);
-  const sealed = change.mustExist
+  const isNeeded = change.mustExist === true && (await readPendingKeys(repository, cell)).size === 0;
+  const sealed = isNeeded
     ? await requireSealedCell(repository, cell)
     : await readSealedCell(repository, cell);
   if (sealed !== undefined) refuseDifferentRecipients(repository, sealed, 'change');
   return { cell, sealed, newNamespace };
+}
+
+type PlannedCell = { readonly changed: ChangedCell; readonly files: readonly FileChange[] };
+
+async function planCells(
+  repository: Repository,
+  targets: readonly Target[],
+  planEdit: PlanEdit,
+): Promise<readonly PlannedCell[]> {
+  const by = await changedBy(repository);
+  const plans: PlannedCell[] = [];
+  for (const target of targets) plans.push(await planCell(repository, target, planEdit, by));
+  return plans;
+}
+
+async function planCell(
+  repository: Repository,
+  { cell, sealed }: Target,
+  planEdit: PlanEdit,
+  by: string,
+): Promise<PlannedCell> {
+  const opened = once(async () =>
+    sealed === undefined ? undefined : await openSealedCell(repository, sealed),
+  );
+  const values = async () => (await opened())?.values ?? new Map<string, string>();
+  const { sidecar, bytes: sidecarBytes } = await readSidecar(repository, cell);
+  const { pending } = sidecar;
+  const keys = sealed?.keys ?? [];
+  const edit = await planEdit({ cell, repository, exists: sealed !== undefined, keys, pending, values });
+  const real = await onlyRealChanges(edit, values);
+  const file =
+    sealed === undefined
+      ? await planNewFile(repository, cell, edit)
+      : await planFile(repository, real, opened);
+  // A key that was pending has its value now, even where the value was there before.
+  const fulfilled = [...edit.set.keys(), ...edit.delete];
+  const changes = { set: real.set.keys(), deleted: real.delete, fulfilled, announced: edit.announce };
+  const recorded = recordChanges(sidecar, changes, by, repository.world.now());
+  const isNoted = file !== undefined || !isSamePending(recorded.pending, pending);
+  const note = { path: cell.sidecarPath, before: sidecarBytes, after: formatSidecar(recorded) };
+  return {
+    changed: { cell: cell.label, change: kindOfChange(sealed, file, edit) },
+    files: [
+      ...(isNoted ? [note] : []),
+      ...(file === undefined ? [] : [{ path: cell.path, before: sealed?.bytes, after: file }]),
+    ],
+  };
+}
+
+/** What of an edit changes something: an equal value keeps its ciphertext and its date. */
+async function onlyRealChanges(edit: CellEdit, values: CurrentCell['values']): Promise<CellEdit> {
+  if (edit.set.size + edit.delete.length === 0) return edit;
+  const current = await values();
+  return {
+    ...edit,
+    set: new Map([...edit.set].filter(([key, value]) => current.get(key) !== value)),
+    delete: edit.delete.filter((key) => current.has(key)),
+  };
+}
+
+function kindOfChange(
+  sealed: SealedCell | undefined,
+  file: Uint8Array | undefined,
+  { announce = [] }: CellEdit,
+): ChangedCell['change'] {
+  if (file === undefined) return announce.length > 0 ? 'updated' : 'unchanged';
+  return sealed === undefined ? 'created' : 'updated';
+}
+
+function isSamePending(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && [...a].every((name) => b.has(name));
+}
+
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => (result ??= work());
+}
+
+/** The new bytes of a cell's file; `undefined` where it stays as it is. */
+async function planFile(
+  repository: Repository,
+  edit: CellEdit,
+  opened: () => Promise<OpenedCell | undefined>,
+): Promise<Uint8Array | undefined> {
+  const current = edit.set.size + edit.delete.length === 0 ? undefined : await opened();
+  return current && checkedBytes(current.cell, await editFile(repository, current, edit));
+}
+
+/** The first bytes of a cell; `undefined` where the edit is about pending keys alone. An edit of nothing makes a bare cell. */
+async function planNewFile(
+  repository: Repository,
+  cell: Cell,
+  edit: CellEdit,
+): Promise<Uint8Array | undefined> {
+  const isAboutPending = edit.set.size === 0 && edit.delete.length + (edit.announce ?? []).length > 0;
+  return isAboutPending ? undefined : checkedBytes(cell, await createFile(repository, cell, edit));
 }
 
 /**
@@ -129,7 +267,7 @@ export async function askIfProtected(
 }
 
 /** The namespace that this change creates, or `undefined` where it exists. */
-function namespaceToCreate(manifest: Manifest, name: CellName, change: CellChange): string | undefined {
+function namespaceToCreate(manifest: Manifest, name: CellName, change: Change): string | undefined {
   const existing = manifest.namespaces.map((namespace) => namespace.name);
   if (existing.includes(name.namespace)) return undefined;
   const near = nearMiss(name.namespace, existing);
@@ -147,23 +285,16 @@ function namespaceToCreate(manifest: Manifest, name: CellName, change: CellChang
   return name.namespace;
 }
 
-function planNamespace(repository: Repository, name: string): FileChange {
-  const after = new TextEncoder().encode(addNamespace(manifestText(repository), { name }));
-  return { path: manifestName, before: repository.manifestBytes, after };
+function newNamespaces(targets: readonly Target[]): readonly string[] {
+  return [
+    ...new Set(targets.flatMap(({ newNamespace }) => (newNamespace === undefined ? [] : [newNamespace]))),
+  ];
 }
 
-async function planSidecar(
-  repository: Repository,
-  cell: Cell,
-  edit: CellEdit,
-): Promise<{ readonly change: FileChange; readonly hadPending: boolean }> {
-  const { sidecar, bytes } = await readSidecar(repository, cell);
-  const changes = { set: edit.set.keys(), deleted: edit.delete };
-  const after = recordChanges(sidecar, changes, await changedBy(repository), repository.world.now());
-  return {
-    change: { path: cell.sidecarPath, before: bytes, after: formatSidecar(after) },
-    hadPending: after.pending.size < sidecar.pending.size,
-  };
+function planNamespaces(repository: Repository, names: readonly string[]): readonly FileChange[] {
+  if (names.length === 0) return [];
+  const text = names.reduce((before, name) => addNamespace(before, { name }), manifestText(repository));
+  return [{ path: manifestName, before: repository.manifestBytes, after: new TextEncoder().encode(text) }];
 }
 
 /** The person of the manifest whose key is ours; else the name that git knows, for a job that writes through KMS. */
@@ -194,21 +325,14 @@ async function createFile(repository: Repository, cell: Cell, edit: CellEdit): P
 
 async function editFile(
   repository: Repository,
-  sealed: SealedCell,
+  { dataKey, file, cell, plain }: OpenedCell,
   edit: CellEdit,
-): Promise<SopsFile | 'unchanged'> {
-  const { dataKey, values, file, cell } = await openSealedCell(repository, sealed);
-  const changed = [...edit.set].filter(([key, value]) => values.get(key) !== value);
-  if (changed.length === 0 && edit.delete.length === 0) return 'unchanged';
+): Promise<SopsFile> {
+  const edits = [
+    ...[...edit.set].map(([key, value]) => ({ op: 'set', path: [key], value: stringLeaf(value) }) as const),
+    ...edit.delete.map((key) => ({ op: 'delete', path: [key] }) as const),
+  ];
   return inSops(repository, cell, async (context) =>
-    editSopsFile(
-      file,
-      dataKey,
-      [
-        ...changed.map(([key, value]) => ({ op: 'set', path: [key], value: stringLeaf(value) }) as const),
-        ...edit.delete.map((key) => ({ op: 'delete', path: [key] }) as const),
-      ],
-      context,
-    ),
+    editSopsFile(file, dataKey, edits, { ...context, plain }),
   );
 }

@@ -1,13 +1,9 @@
 // Stores one value: one transaction over the cell, its sidecar and, for a new namespace, clef.yaml.
-import { isUtf8 } from 'node:buffer';
 import { type ChangedCell, type Confirm, changeCell } from '../cells/write.ts';
-import { ClefError } from '../errors.ts';
 import { checkKeyName } from '../manifest/names.ts';
 import type { Repository } from '../repository.ts';
 import { refuseDangerousNames } from './environment-policy.ts';
-
-/** The largest value, in bytes of UTF-8 (formats.md, "A cell"). */
-export const maxValueBytes = 256 * 1024;
+import { checkValue, refuseSchemaBreaks } from './value-rules.ts';
 
 export type SetRequest = {
   readonly cell: string;
@@ -24,8 +20,8 @@ export type SetResult = ChangedCell & { readonly key: string };
 
 /**
  * Stores a value, creating the cell and its namespace where they are new. A value equal to the stored one changes nothing.
- * @throws {ClefError} `bad_name`, `dangerous_name`, `empty_value`, `value_too_large`, `bad_format`, `protected`,
- * `recipients_differ`, and what naming, opening and committing a cell can give.
+ * @throws {ClefError} `bad_name`, `dangerous_name`, `empty_value`, `value_too_large`, `bad_format`, `schema_violation`,
+ * `protected`, `recipients_differ`, and what naming, opening and committing a cell can give.
  */
 export async function setSecret(repository: Repository, request: SetRequest): Promise<SetResult> {
   const { key } = request;
@@ -35,46 +31,12 @@ export async function setSecret(repository: Repository, request: SetRequest): Pr
     createNamespace: request.createNamespace,
     confirm: request.confirm,
     edit: async () => {
-      const value = checkValue(key, await request.value());
-      return () => ({ set: new Map([[key, value]]), delete: [] });
+      const set = new Map([[key, checkValue(key, await request.value())]]);
+      return async (current) => {
+        await refuseSchemaBreaks(current, set);
+        return { set, delete: [] };
+      };
     },
   });
   return { ...changed, key };
-}
-
-/**
- * The text of a value that a cell may hold.
- * @throws {ClefError} `empty_value`, `value_too_large`, `bad_format` (NUL, not UTF-8).
- */
-export function checkValue(key: string, bytes: Uint8Array): string {
-  if (bytes.length === 0) {
-    throw new ClefError({
-      code: 'empty_value',
-      message: `The value of "${key}" is empty, and SOPS would keep that unauthenticated in the clear`,
-      hint: 'leave the key out, or store a value that your program takes for "none"',
-      location: { key },
-    });
-  }
-  if (bytes.length > maxValueBytes) {
-    throw new ClefError({
-      code: 'value_too_large',
-      message: `The value of "${key}" is larger than ${maxValueBytes} bytes`,
-      hint: 'keep large files elsewhere and store the key that decrypts them',
-      location: { key },
-    });
-  }
-  if (!isUtf8(bytes)) throw unusable(key, 'is not UTF-8 text');
-  // Not a TextDecoder: a value may begin with a byte order mark, and keeps it.
-  const text = Buffer.from(bytes).toString('utf8');
-  if (text.includes('\0')) throw unusable(key, 'has a NUL character, which no variable can hold');
-  return text;
-}
-
-function unusable(key: string, why: string): ClefError {
-  return new ClefError({
-    code: 'bad_format',
-    message: `The value of "${key}" ${why}`,
-    hint: 'encode binary data as base64 before storing it',
-    location: { key },
-  });
 }

@@ -126,7 +126,8 @@ describe('the file as a whole', () => {
     ['B28: a list as a field name', `${manifestText()}? [a]\n: b\n`, 'format', /key must be plain text/],
     [
       'B30: a merge conflict',
-      manifestText({ groups: '§      'format',
+      manifestText({ groups: '§<<<<<<< HEAD\ngroups: {}\n=======\ngroups: {}\n>>>>>>> theirs' }),
+      'format',
       /merge conflict/,
     ],
     [
@@ -873,7 +874,6 @@ describe('several faults', () => {
     expect(refusalOf(people(`  - { name: alice, keys: [${fakePrivateKey}] }`)).code).toBe(
       'private_key_given',
     );
-<<<<<<< HEAD
     const ssh = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIL0dHhLodQG01WTJzL42qnAbQLIb9i+NCopDMGYQAb/+';
     expect(refusalOf(people(`  - { name: alice, keys: ["${ssh}"] }`)).code).toBe('not_supported');
   });
