@@ -1,6 +1,9 @@
 // The stable exit codes. A class of errors without one is a compile error.
 import type { ErrorClass } from '@clef/core';
 
+/** Of a command that looked for trouble and found some: nothing failed. */
+export const exitOfFindings = 1;
+
 /** The exit code of each class of errors (docs/errors.md lists them). */
 export const exitCodes = {
   usage: 2,

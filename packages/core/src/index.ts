@@ -1,6 +1,8 @@
 // @clef/core: a Clef repository and every operation on it, one function an operation.
 export type { ChangedCell, Confirm } from './cells/write.ts';
 export { alphabetNames } from './checks/alphabets.ts';
+export { type DoctorRequest, examine } from './checks/doctor/doctor.ts';
+export type { DoctorFinding, DoctorStatus } from './checks/doctor/finding.ts';
 export { type Packed, type PackRequest, packService } from './delivery/pack.ts';
 export {
   ClefError,

@@ -18,6 +18,17 @@ export const startRows: readonly CommandDefinition[] = [
     load: () => import('../commands/demo.ts'),
   },
   {
+    name: 'doctor',
+    summary: 'Look at everything that Clef needs, and say how to mend what is wrong',
+    details:
+      'Node, git, variables, your keys and who can read them, clef.yaml, and every cell with its recipients. Changes nothing and asks nobody. Exit code 1 where there is a problem; warnings alone leave it at 0.',
+    options: [
+      { flag: '--open', summary: 'also decrypt every cell: may ask for a passphrase, and calls the KMS' },
+    ],
+    examples: [{ line: 'clef doctor', does: 'look at this machine and this repository' }],
+    load: () => import('../commands/doctor.ts'),
+  },
+  {
     name: 'completion',
     summary: 'Print the script by which a shell completes commands, cells and keys',
     arguments: [{ name: 'shell', summary: 'bash, zsh or fish', completes: ['bash', 'zsh', 'fish'] }],

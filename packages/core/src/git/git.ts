@@ -32,6 +32,23 @@ async function askGit(world: World, folder: string, args: readonly string[]): Pr
   }
 }
 
+/** The version of git, such as 2.39.5; `undefined` where there is none. */
+export async function gitVersion(world: World): Promise<string | undefined> {
+  const answer = await askGit(world, world.homeDirectory, ['--version']);
+  return /(\d+(?:\.\d+)+)/.exec(answer?.text ?? '')?.[1];
+}
+
+/** Which of these paths, relative to `folder`, git ignores. Empty where git cannot tell. */
+export async function ignoredPaths(
+  world: World,
+  folder: string,
+  paths: readonly string[],
+): Promise<readonly string[]> {
+  const args = ['-c', 'core.quotePath=off', 'check-ignore', '--no-index', '--', ...paths];
+  const answer = await askGit(world, folder, args);
+  return answer?.exitCode === 0 ? answer.text.split('\n').filter((path) => path !== '') : [];
+}
+
 /** `user.name` of git's configuration for a folder, or `undefined`. */
 export async function gitUserName(world: World, folder: string): Promise<string | undefined> {
   const answer = await askGit(world, folder, ['config', 'user.name']);

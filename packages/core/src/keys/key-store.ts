@@ -126,14 +126,17 @@ export async function revealAgeKey(world: World, entry: AgeKeyEntry): Promise<st
   return keyTextOf(world, bytes, where);
 }
 
+/** The file that holds a listed key; `undefined` for one in the keychain. */
+export function keyFileOf(world: World, { recipient, store }: AgeKeyEntry): string | undefined {
+  return store === 'keychain' ? undefined : keyPath(configFolder(world), recipient, store);
+}
+
 async function readEntry(
   world: World,
   entry: AgeKeyEntry,
 ): Promise<{ readonly bytes: Uint8Array; readonly where: string }> {
-  if (entry.store !== 'keychain') {
-    const path = keyPath(configFolder(world), entry.recipient, entry.store);
-    return { bytes: await readKeyFile(world, path), where: `"${path}"` };
-  }
+  const path = keyFileOf(world, entry);
+  if (path !== undefined) return { bytes: await readKeyFile(world, path), where: `"${path}"` };
   const identity = await readKeychain(world, entry.recipient);
   if (identity !== undefined) return { bytes: new TextEncoder().encode(identity), where: 'your keychain' };
   throw new ClefError({

@@ -37,6 +37,19 @@ export async function readKeychain(world: World, recipient: string): Promise<str
   }
 }
 
+/** Whether a keychain answers at all. */
+export async function canUseKeychain(world: World): Promise<boolean> {
+  const keyring = await loadKeyring(world);
+  if (keyring === undefined) return false;
+  try {
+    new keyring.Entry(service, 'no key of this name').getPassword();
+    return true;
+  } catch {
+    // No session bus, or a keychain that is locked.
+    return false;
+  }
+}
+
 async function loadKeyring(world: World): Promise<Keyring | undefined> {
   if (world.environment['CLEF_KEYCHAIN'] === 'off') return undefined;
   try {

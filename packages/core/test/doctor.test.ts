@@ -1,0 +1,157 @@
+// `clef doctor`: each trouble is found, with a way to mend it, and nothing is changed.
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { examine } from '../src/checks/doctor/doctor.ts';
+import type { DoctorFinding } from '../src/checks/doctor/finding.ts';
+import type { World } from '../src/world.ts';
+import {
+  emptyWorld,
+  git,
+  person,
+  repositoryWith,
+  type TestRepository,
+  withVariables,
+} from './repository-with.ts';
+
+const cell = 'database/development';
+const file = 'secrets/database/development.enc.yaml';
+
+type Look = { readonly world?: World; readonly nodeVersion?: string; readonly open?: boolean };
+
+async function troubles(
+  { root, world }: Pick<TestRepository, 'root' | 'world'>,
+  look: Look = {},
+): Promise<readonly DoctorFinding[]> {
+  const findings = await examine(look.world ?? world, {
+    directory: root,
+    nodeVersion: look.nodeVersion ?? '22.4.0',
+    open: look.open ?? false,
+  });
+  expect(findings.filter(({ status, fix }) => status !== 'ok' && fix === undefined)).toEqual([]);
+  return findings.filter(({ status }) => status !== 'ok');
+}
+
+const inOneLine = (findings: readonly DoctorFinding[]): readonly string[] =>
+  findings.map(({ check, status, message }) => `${status} ${check}: ${message}`);
+
+const plainKey = expect.stringMatching(/^warning keys: The key age1.{8}… lies in a plain file/);
+
+describe('doctor', () => {
+  it('says of a sound repository that a key lies in a plain file (D-28), and no more', async () => {
+    const repository = await repositoryWith({ [cell]: { A: 'CANARY' } });
+    await git(repository.root, 'init', '--quiet');
+    const before = repository.snapshot();
+    const found = await troubles(repository, { open: true });
+    expect(inOneLine(found)).toEqual([plainKey]);
+    expect(repository.snapshot()).toEqual(before);
+    expect(JSON.stringify(found)).not.toMatch(/CANARY|AGE-SECRET/);
+  });
+
+  const rows: readonly (readonly [string, string, (r: TestRepository) => Look | undefined])[] = [
+    ['an old Node', 'problem node: Node 20.18.1 is older than 20.19', () => ({ nodeVersion: '20.18.1' })],
+    ['a Node past its end', 'warning node: Node 20.19.0 works, but', () => ({ nodeVersion: '20.19.0' })],
+    [
+      'a misspelled variable (H09)',
+      'warning settings: The variable CLEF_AGE_KYE_FILE means nothing',
+      ({ world }) => ({ world: withVariables(world, { CLEF_AGE_KYE_FILE: '/x' }) }),
+    ],
+    [
+      'TLS switched off (H10)',
+      'problem settings: NODE_TLS_REJECT_UNAUTHORIZED=0',
+      ({ world }) => ({ world: withVariables(world, { NODE_TLS_REJECT_UNAUTHORIZED: '0' }) }),
+    ],
+    [
+      'an endpoint override (INV-111)',
+      'warning settings: AWS_ENDPOINT_URL_KMS sends',
+      ({ world }) => ({ world: withVariables(world, { AWS_ENDPOINT_URL_KMS: 'http://127.0.0.1:1' }) }),
+    ],
+    [
+      'no git',
+      'warning git: git is not installed',
+      ({ world }) => ({ world: withVariables(world, { PATH: '/nowhere' }) }),
+    ],
+    [
+      'no key',
+      'problem keys: There is no age key',
+      ({ root }) => ({ world: emptyWorld({ cwd: root }).world }),
+    ],
+    [
+      'a key file that others can read (D04)',
+      'problem keys: The file of the key',
+      ({ world, recipient }) => {
+        chmodSync(join(world.environment['CLEF_CONFIG_DIR'] ?? '', 'keys', `${recipient}.txt`), 0o644);
+        return undefined;
+      },
+    ],
+    [
+      'a key file that is gone',
+      'problem keys: The file of the key',
+      ({ world, recipient }) => {
+        rmSync(join(world.environment['CLEF_CONFIG_DIR'] ?? '', 'keys', `${recipient}.txt`));
+        return undefined;
+      },
+    ],
+    [
+      'a broken clef.yaml',
+      'problem repository: ',
+      ({ write }) => {
+        write('clef.yaml', 'version: 9\n');
+        return undefined;
+      },
+    ],
+    [
+      'a cell that was edited by hand (INV-02)',
+      'problem cells: Cannot use "secrets/database/development.enc.yaml" line 1',
+      ({ read, write }) => {
+        write(file, read(file).replace(/ENC\[[^\]]*\]/, 'plain'));
+        return undefined;
+      },
+    ],
+    [
+      'cells that git ignores',
+      'problem repository: git ignores',
+      ({ root }) => {
+        writeFileSync(join(root, '.gitignore'), 'secrets\n');
+        return undefined;
+      },
+    ],
+  ];
+
+  it.each(rows)('finds %s', async (_, message, spoil) => {
+    const repository = await repositoryWith({ [cell]: { A: 'CANARY' } });
+    await git(repository.root, 'init', '--quiet');
+    const found = await troubles(repository, spoil(repository));
+    expect(inOneLine(found)).toContainEqual(expect.stringContaining(message));
+    expect(JSON.stringify(found)).not.toMatch(/CANARY|plain\b.*ENC/);
+  });
+
+  it('finds recipients that clef.yaml does not name, and names the repair', async () => {
+    const repository = await repositoryWith({ [cell]: { A: 'x' } });
+    const bob = await person({ cwd: repository.root });
+    repository.write(
+      'clef.yaml',
+      repository.read('clef.yaml').replaceAll(repository.recipient, bob.recipient),
+    );
+    const found = await troubles(repository);
+    expect(found).toContainEqual(
+      expect.objectContaining({ status: 'problem', fix: expect.stringContaining(`clef rotate ${cell}`) }),
+    );
+    expect(inOneLine(found)).toContainEqual(expect.stringContaining('No key of yours is in clef.yaml'));
+  });
+
+  it('--open: not to be let in is no problem, a damaged cell is one', async () => {
+    const repository = await repositoryWith({ [cell]: { A: 'x' }, 'database/staging': { A: 'x' } });
+    const bob = await person({ cwd: repository.root });
+    expect(inOneLine(await troubles(repository, { world: bob.world, open: true }))).not.toContainEqual(
+      expect.stringContaining('problem cells'),
+    );
+    repository.write(
+      file,
+      repository.read(file).replace(/data:(.)/, (_, c) => `data:${c === 'A' ? 'B' : 'A'}`),
+    );
+    expect(inOneLine(await troubles(repository, { open: true }))).toContainEqual(
+      expect.stringMatching(/^problem cells: .*database\/development/),
+    );
+  });
+});
