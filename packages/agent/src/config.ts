@@ -1,7 +1,8 @@
 // The agent's configuration: flags and variables in, one checked value out, or every fault at once. Nothing that the
 // artifact says can change what is read here.
 import { isAbsolute, normalize } from 'node:path';
-import type { KmsKey, VerifyingKey } from '@clef/kms';
+import type { VerifySlot } from '@clef/artifact';
+import type { KmsKey } from '@clef/kms';
 import { StrictError } from '@clef/strict';
 import type { LogFormat } from './log.ts';
 import {
@@ -46,7 +47,7 @@ export type AgentConfig = {
     | { readonly kind: 'kms'; readonly reference: KmsKey }
     | { readonly kind: 'age'; readonly path: string };
   /** In order: the position of a key is its epoch. Empty only where unsigned artifacts are allowed. */
-  readonly verifyKeys: readonly VerifyingKey[];
+  readonly verifyKeys: readonly VerifySlot[];
   readonly isUnsignedAllowed: boolean;
   readonly minRevision: number;
   readonly listen: ListenSetting;

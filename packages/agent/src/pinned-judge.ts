@@ -7,7 +7,6 @@ import {
   type OpenPolicy,
   openArtifact,
   parseAgeIdentity,
-  parseVerifyKey,
   verifyArtifact,
 } from '@clef/artifact';
 import { HostError, readRegularFile } from '@clef/host';
@@ -39,7 +38,7 @@ export async function createJudge(
     environment,
     minRevision,
     allowUnsigned: isUnsignedAllowed,
-    verifyKeys: config.verifyKeys.map(({ text }) => parseVerifyKey(text)),
+    verifyKeys: config.verifyKeys,
     ...(config.key.kind === 'kms' ? { sealingKey: config.key.reference } : await readAgeKey(config.key.path)),
   };
   let kms: Kms | undefined;

@@ -1,7 +1,8 @@
 // What each setting may be: one parser a kind. Each returns the value or throws; no message holds a private key, and none
 // more than the start of a text that is not understood.
 import { isAbsolute, normalize } from 'node:path';
-import { isKmsKey, type KmsKey, parseKeyReference, type VerifyingKey } from '@clef/kms';
+import { parseVerifyKeys as parseVerifySlots, type VerifySlot } from '@clef/artifact';
+import { isKmsKey, type KmsKey, parseKeyReference } from '@clef/kms';
 import { parseDuration, parseInteger } from '@clef/strict';
 import type { LogFormat } from './log.ts';
 import { isMetadataAddress } from './sources/metadata-addresses.ts';
@@ -111,17 +112,8 @@ export function parseKmsKey(text: string): KmsKey {
   throw new Fault(`${reference.kind}:// is not supported yet: use awskms:// or gcpkms://`);
 }
 
-export function parseVerifyKeys(text: string): VerifyingKey[] {
-  const keys = text.split(',').map((key) => parseVerifyingKey(key.trim()));
-  if (keys.length > 8) throw new Fault('names more than 8 keys');
-  if (new Set(keys.map((key) => key.text)).size !== keys.length) throw new Fault('names a key twice');
-  return keys;
-}
-
-function parseVerifyingKey(text: string): VerifyingKey {
-  const reference = parseKeyReference(text);
-  if (reference.kind === 'ed25519' || reference.kind === 'p256') return reference;
-  throw new Fault('holds a key that does not verify signatures: give ed25519: or p256: keys');
+export function parseVerifyKeys(text: string): readonly VerifySlot[] {
+  return parseVerifySlots(text.split(',').map((key) => key.trim()));
 }
 
 export function parseRevision(text: string): number {

@@ -32,7 +32,9 @@ export {
   createEd25519Signer,
   generateEd25519KeyPair,
   parseVerifyKey,
+  parseVerifyKeys,
   type Signer,
   signPayload,
   type VerifyKey,
+  type VerifySlot,
 } from './signature.ts';

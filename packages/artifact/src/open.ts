@@ -15,7 +15,7 @@ import {
 import { artifactContext } from './artifact-context.ts';
 import { type ArtifactCode, ArtifactError } from './artifact-error.ts';
 import { parseSecrets } from './secrets.ts';
-import { findEpoch, type VerifyKey } from './signature.ts';
+import { findEpoch, type VerifySlot } from './signature.ts';
 
 const dayMilliseconds = 24 * 60 * 60 * 1000;
 const packedAheadMilliseconds = 5 * 60 * 1000;
@@ -36,8 +36,8 @@ export type OpenPolicy = {
   readonly sealingKey: KeyReference;
   /** The private key where `sealingKey` is an age recipient: `identity` of parseAgeIdentity. */
   readonly ageIdentity?: string;
-  /** Oldest first: the position of the key that signed is the epoch. */
-  readonly verifyKeys: readonly VerifyKey[];
+  /** Oldest first: the position of the key that signed is the epoch. Retired places verify nothing. */
+  readonly verifyKeys: readonly VerifySlot[];
   /** Counts only where `verifyKeys` is empty; then no signature is judged and the epoch is 0. */
   readonly allowUnsigned: boolean;
   readonly floor?: ArtifactFloor;
@@ -114,7 +114,12 @@ function verifySignature(
   if (envelope.signatures.length === 0) throw new ArtifactError('unsigned', 'The artifact is not signed');
   const epoch = findEpoch(envelope, verifyKeys);
   if (epoch >= 0) return epoch;
-  const trusted = `none of the ${verifyKeys.length} keys that are trusted here`;
+  const retired = verifyKeys.some(
+    (key) => key.kind === 'retired' && envelope.signatures.some(({ keyId }) => keyId === key.keyId),
+  );
+  if (retired) throw new ArtifactError('signature', 'The artifact claims a key that is retired here');
+  const count = verifyKeys.filter(({ kind }) => kind !== 'retired').length;
+  const trusted = `none of the ${count} keys that are trusted here`;
   throw new ArtifactError('signature', `The artifact is signed by ${trusted}, or it was changed`);
 }
 

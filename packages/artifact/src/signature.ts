@@ -9,7 +9,7 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { parseKeyReference } from '@clef/kms';
+import { parseKeyReference, type RetiredKey, verifyKeysFault } from '@clef/kms';
 import { encodeBase64 } from '@clef/strict';
 import { type Envelope, payloadType, type Signature } from './artifact.ts';
 import { ArtifactError } from './artifact-error.ts';
@@ -22,6 +22,12 @@ export type VerifyKey = {
   readonly keyId: string;
   readonly publicKey: KeyObject;
 };
+
+/**
+ * A place in the list of verify keys. The position is the epoch, so a key that is trusted no longer leaves `retired:` and
+ * its ID in its place: the epochs after it, and the floors that openers keep, stay what they are.
+ */
+export type VerifySlot = VerifyKey | RetiredKey;
 
 /**
  * Something that signs: a local key, or a KMS. `sign` takes the exact bytes to be signed and gives a signature that
@@ -40,7 +46,25 @@ export type Signer = {
 export function parseVerifyKey(text: string): VerifyKey {
   const key = parseKeyReference(text);
   if (key.kind === 'ed25519' || key.kind === 'p256') return verifyKeyOf(key.kind, key.spki);
-  throw new ArtifactError('bad_signing_key', 'A verifying key is wanted: ed25519:… or p256:…');
+  throw new ArtifactError(
+    'bad_signing_key',
+    `A key of the kind ${key.kind} does not verify signatures: give ed25519:… or p256:…`,
+  );
+}
+
+/**
+ * A whole list of `verify` in clef.yaml or of `CLEF_AGENT_VERIFY_KEYS`, oldest first.
+ * @throws {KmsError} `bad_reference`, `private_key`.
+ * @throws {ArtifactError} `bad_signing_key` for a key of a kind that does not sign artifacts, and where the list breaks a rule
+ * (`verifyKeysFault`).
+ */
+export function parseVerifyKeys(texts: readonly string[]): readonly VerifySlot[] {
+  const fault = verifyKeysFault(texts.map(parseKeyReference));
+  if (fault !== undefined) throw new ArtifactError('bad_signing_key', `The list of verify keys ${fault}`);
+  return texts.map((text) => {
+    const reference = parseKeyReference(text);
+    return reference.kind === 'retired' ? reference : parseVerifyKey(text);
+  });
 }
 
 function verifyKeyOf(kind: VerifyKey['kind'], spki: Uint8Array): VerifyKey {
@@ -113,9 +137,10 @@ export async function signPayload(
  * The highest position in `verifyKeys` of a key that signed the payload: the epoch. -1 where none did. A signature
  * counts only under the key that its `keyid` names; those of keys that are not trusted are passed over.
  */
-export function findEpoch({ payload, signatures }: Envelope, verifyKeys: readonly VerifyKey[]): number {
+export function findEpoch({ payload, signatures }: Envelope, verifyKeys: readonly VerifySlot[]): number {
   const message = preAuthenticationEncoding(payload);
   return verifyKeys.findLastIndex((key) => {
+    if (key.kind === 'retired') return false;
     const signature = signatures.find(({ keyId }) => keyId === key.keyId);
     return signature !== undefined && isSignedBy(key, message, signature.bytes);
   });

@@ -13,9 +13,11 @@ export {
   keyIdOf,
   type PgpKey,
   parseKeyReference,
+  type RetiredKey,
   type SshKey,
   type VaultKey,
   type VerifyingKey,
 } from './key-reference.ts';
 export { type Kms, type KmsContext, type KmsSettings, openKms, type SigningKms } from './kms.ts';
 export { type KmsCode, KmsError } from './kms-error.ts';
+export { maxVerifyKeys, maxVerifyPlaces, verifyKeysFault } from './verify-keys.ts';

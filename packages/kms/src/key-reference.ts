@@ -38,11 +38,13 @@ export type VaultKey = Common & {
 export type PgpKey = Common & { readonly kind: 'pgp'; readonly fingerprint: string };
 /** A public key that signatures are verified with. */
 export type VerifyingKey = Common & { readonly kind: 'ed25519' | 'p256'; readonly spki: Uint8Array };
+/** A verifying key that is trusted no longer, by its ID: it keeps the place, and so the epoch, of those after it. */
+export type RetiredKey = Common & { readonly kind: 'retired'; readonly keyId: string };
 export type AgeKey = Common & { readonly kind: 'age'; readonly hybrid: boolean };
 export type SshKey = Common & { readonly kind: 'ssh' };
 
 export type KmsKey = AwsKey | GcpKey | AzureKey | VaultKey;
-export type KeyReference = KmsKey | PgpKey | VerifyingKey | AgeKey | SshKey;
+export type KeyReference = KmsKey | PgpKey | VerifyingKey | RetiredKey | AgeKey | SshKey;
 
 const maxTextCharacters = 4096;
 const hybridRecipientBytes = 1216;
@@ -57,6 +59,7 @@ const forms: readonly Form[] = [
   { prefix: 'pgp:', parse: parsePgp },
   { prefix: 'ed25519:', parse: (text) => parseVerifying(text, 'ed25519') },
   { prefix: 'p256:', parse: (text) => parseVerifying(text, 'p256') },
+  { prefix: 'retired:', parse: parseRetired },
   { prefix: 'age1', parse: parseAge },
   { prefix: 'ssh-', parse: parseSsh },
 ];
@@ -205,6 +208,12 @@ function parseVerifying(text: string, kind: 'ed25519' | 'p256'): VerifyingKey {
     throw bad('is a point under which anybody can sign');
   }
   return { kind, text, spki };
+}
+
+function parseRetired(text: string): RetiredKey {
+  const keyId = text.slice('retired:'.length);
+  if (/^[0-9a-f]{64}$/.test(keyId)) return { kind: 'retired', text, keyId };
+  throw bad('is not retired: and the ID of a verifying key, 64 hexadecimal digits in lower case');
 }
 
 function decode(base64: string, kind: string): Uint8Array {

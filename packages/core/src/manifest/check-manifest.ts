@@ -1,7 +1,7 @@
 // What needs more than one place of clef.yaml at once: names that must be unique or exist, keys that must have one
 // purpose, cells that somebody must be able to read, files that must be distinct. Each rule is one function.
 
-import { type GcpKey, type KeyReference, KmsError, parseKeyReference } from '@clef/kms';
+import { type GcpKey, type KeyReference, KmsError, parseKeyReference, verifyKeysFault } from '@clef/kms';
 import type { Position } from '@clef/strict';
 import { allCells, cellRecipients } from './access.ts';
 import type { Draft, Entry } from './draft.ts';
@@ -193,12 +193,8 @@ function resolveService(check: Check, { path, value }: Draft['services'][number]
     const keys = verify.flatMap((text, index) =>
       resolveKey(check, [...place, 'verify', index], text, verifyKinds),
     );
-    reportRepeated(
-      check,
-      [...place, 'verify'],
-      keys.map((key) => key.text),
-      'The same key is there twice',
-    );
+    const listFault = verifyKeysFault(keys);
+    if (listFault !== undefined) check.report([...place, 'verify'], 'config', `"verify" ${listFault}`);
     const [signingKey] = sign === undefined ? [] : resolveKey(check, [...place, 'sign'], sign, signKinds);
     if (sealingKey === undefined) continue;
     environments.set(name, {
@@ -249,7 +245,7 @@ const signKinds: KindRule = {
   version: 'wanted',
 };
 const verifyKinds: KindRule = {
-  now: ['ed25519', 'p256'],
+  now: ['ed25519', 'p256', 'retired'],
   later: [],
   wanted: '"verify" wants public keys: ed25519:… or p256:…',
 };

@@ -1,7 +1,7 @@
 // The manifest: what clef.yaml says. The schema is the one source of the file's shape; the reader, the file's type and
 // the JSON Schema for editors all come from it. What needs two places of the file at once is in check-manifest.ts.
 
-import type { KeyReference } from '@clef/kms';
+import { type KeyReference, maxVerifyPlaces } from '@clef/kms';
 import * as z from 'zod/mini';
 import { namePattern } from './names.ts';
 
@@ -63,18 +63,17 @@ export type ServiceEnvironment = {
   readonly seal: KeyReference;
   /** The KMS key that signs; absent where the packer's own Ed25519 key does. */
   readonly sign?: KeyReference;
-  /** The only keys an agent trusts; the position is the epoch. Empty where artifacts are not signed. */
+  /** The only keys an agent trusts, and the retired ones; the position is the epoch. Empty where artifacts are not signed. */
   readonly verify: readonly KeyReference[];
 };
-
-/** Most keys in one `verify`. */
-export const maxVerifyKeys = 8;
 
 const described = (text: string) => z.describe<string>(text);
 const name = (text: string) => z.string().check(z.regex(namePattern), described(text));
 const text = (about: string) => z.string().check(described(about));
 const keyReference = text('A key: age1…, awskms:///ARN, gcpkms://projects/…, ed25519:… or p256:…');
-const publicKey = text('A public key: ed25519: or p256:, then base64');
+const publicKey = text(
+  'A public key: ed25519: or p256:, then base64. A key that is trusted no longer becomes retired: and its ID, in its place',
+);
 const description = z.optional(text('For people; Clef only shows it'));
 const nameOrStar = z
   .string()
@@ -112,7 +111,7 @@ const accessRuleSchema = z.strictObject({
 const serviceEnvironmentSchema = z.strictObject({
   seal: keyReference,
   sign: z.optional(text('A KMS key that signs: awskms:///ARN, or gcpkms://… with /cryptoKeyVersions/N')),
-  verify: z.optional(z.array(publicKey).check(z.maxLength(maxVerifyKeys))),
+  verify: z.optional(z.array(publicKey).check(z.maxLength(maxVerifyPlaces))),
 });
 
 const serviceIdentitySchema = z.strictObject({

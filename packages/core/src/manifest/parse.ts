@@ -1,11 +1,12 @@
 // Reads clef.yaml. Either everything is right and resolved, or every fault is told at once with its line and column.
 
+import { maxVerifyPlaces } from '@clef/kms';
 import type { Position } from '@clef/strict';
 import type * as z from 'zod/mini';
 import { checkManifest } from './check-manifest.ts';
 import { type Draft, draftManifest } from './draft.ts';
 import { type FieldPath, formatFieldPath, type ManifestFault, manifestError } from './faults.ts';
-import { type Manifest, manifestSchema, maxVerifyKeys, plannedFields } from './manifest.ts';
+import { type Manifest, manifestSchema, plannedFields } from './manifest.ts';
 import { didYouMean, nameFault, quoteName } from './names.ts';
 import { isMap, parseStrictYaml, type StrictYaml, type YamlMap, type YamlValue } from './strict-yaml.ts';
 
@@ -85,7 +86,7 @@ function describeValue(issue: Issue, path: FieldPath, value: YamlValue): Descrip
     };
   }
   if (issue.code === 'too_small') return { message: `${field} is empty; it wants at least one entry` };
-  if (issue.code === 'too_big') return { message: `${field} has more than ${maxVerifyKeys} keys` };
+  if (issue.code === 'too_big') return { message: `${field} has more than ${maxVerifyPlaces} places` };
   if (issue.code === 'invalid_value') return { message: `${field} knows only the value "namespace"` };
   return illegalName(value);
 }

@@ -739,6 +739,24 @@ describe('keys', () => {
       /"verify" wants public keys/,
     ],
     [
+      'verify: the last place is retired',
+      service(`{ seal: ${age.service}, verify: §["${verifyKeys[0]}", "retired:${'0'.repeat(64)}"] }`),
+      'config',
+      /ends in a retired key/,
+    ],
+    [
+      'verify: a key twice',
+      service(`{ seal: ${age.service}, verify: §["${verifyKeys[0]}", "${verifyKeys[0]}"] }`),
+      'config',
+      /twice/,
+    ],
+    [
+      'a retired key does not seal',
+      service(`{ seal: §retired:${'0'.repeat(64)} }`),
+      'config',
+      /"seal" wants/,
+    ],
+    [
       'B24: one KMS key seals and signs',
       service(`{ seal: "${awsKey}", sign: §"${awsKey}" }`),
       'config',
@@ -940,7 +958,7 @@ describe('what is accepted', () => {
     prefix: namespace
     environments:
       development: { seal: ${age.service} }
-      production: { seal: "${otherAwsKey}", sign: "${gcpKey}/cryptoKeyVersions/2", verify: ["${verifyKeys[0]}", "${verifyKeys[2]}"] }`,
+      production: { seal: "${otherAwsKey}", sign: "${gcpKey}/cryptoKeyVersions/2", verify: ["retired:${'0'.repeat(64)}", "${verifyKeys[0]}", "${verifyKeys[2]}"] }`,
       }),
     );
     const texts = (keys: readonly { readonly text: string }[]) => keys.map((key) => key.text);
@@ -972,7 +990,14 @@ describe('what is accepted', () => {
       ]),
     ).toEqual([
       ['development', age.service, undefined],
-      ['production', otherAwsKey, `${gcpKey}/cryptoKeyVersions/2`, verifyKeys[0], verifyKeys[2]],
+      [
+        'production',
+        otherAwsKey,
+        `${gcpKey}/cryptoKeyVersions/2`,
+        `retired:${'0'.repeat(64)}`,
+        verifyKeys[0],
+        verifyKeys[2],
+      ],
     ]);
   });
 });
