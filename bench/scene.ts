@@ -3,7 +3,7 @@
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runChild } from '@clef/host';
 
@@ -14,6 +14,8 @@ export type Scene = {
   readonly sops: string | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly cellFile: string;
+  /** Whom the cell is encrypted to. */
+  readonly recipient: string;
   readonly remove: () => Promise<void>;
 };
 
@@ -48,11 +50,13 @@ export async function openScene(outer: NodeJS.ProcessEnv): Promise<Scene> {
   for (let index = 0; index < keyCount; index += 1) {
     await run(['set', 'database/development', `KEY_${index}`], `value ${index} ${'x'.repeat(40)}`);
   }
+  const ageKeyFile = await keyFile(home);
   return {
     folder,
     clef,
     sops: sopsPath(),
-    environment: { ...environment, SOPS_AGE_KEY_FILE: await keyFile(home) },
+    environment: { ...environment, SOPS_AGE_KEY_FILE: ageKeyFile },
+    recipient: basename(ageKeyFile, '.txt'),
     cellFile: join(folder, 'secrets/database/development.enc.yaml'),
     remove: () => rm(folder, { recursive: true, force: true }),
   };
