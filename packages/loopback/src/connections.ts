@@ -10,6 +10,8 @@ export type ConnectionLimits = {
   readonly maxPipelined: number;
   /** From the arrival of a request to the end of its reply; checked once a second. */
   readonly writeTimeoutSeconds: number;
+  /** Connections with a stream; they are not counted among `maxConnections`, so that they leave room for requests. */
+  readonly maxStreams: number;
 };
 
 type Connection = {
@@ -18,6 +20,7 @@ type Connection = {
   reply: ServerResponse | undefined;
   sinceTick: number;
   isEnding: boolean;
+  isStream: boolean;
 };
 
 export type Connections = ReturnType<typeof trackConnections>;
@@ -26,10 +29,16 @@ export function trackConnections(limits: ConnectionLimits) {
   /** In the order of their last request, or of their opening when they made none. */
   const connections = new Map<Duplex, Connection>();
   let tick = 0;
+  let streams = 0;
   const timer = setInterval(() => {
     tick += 1;
     for (const [socket, connection] of connections) {
-      if (isBusy(connection) && tick - connection.sinceTick > limits.writeTimeoutSeconds) socket.destroy();
+      if (
+        !connection.isStream &&
+        isBusy(connection) &&
+        tick - connection.sinceTick > limits.writeTimeoutSeconds
+      )
+        socket.destroy();
     }
   }, 1000);
   timer.unref();
@@ -37,10 +46,31 @@ export function trackConnections(limits: ConnectionLimits) {
   return {
     /** Returns false when there is no room: every other connection has a request in progress. */
     open(socket: Duplex): boolean {
-      if (connections.size >= limits.maxConnections && !evictOldest(connections)) return false;
-      connections.set(socket, { requests: 0, pipelined: 0, reply: undefined, sinceTick: 0, isEnding: false });
-      socket.once('close', () => connections.delete(socket));
+      if (connections.size - streams >= limits.maxConnections && !evictOldest(connections)) return false;
+      connections.set(socket, newConnection());
+      socket.once('close', () => {
+        if (connections.get(socket)?.isStream === true) streams -= 1;
+        connections.delete(socket);
+      });
       return true;
+    },
+
+    /** Notes that the reply in progress is a stream. Returns false when there are too many. */
+    beginStream(socket: Duplex): boolean {
+      const connection = connections.get(socket);
+      if (connection === undefined || streams >= limits.maxStreams) return false;
+      connection.isStream = true;
+      connection.isEnding = true;
+      streams += 1;
+      return true;
+    },
+
+    endStreams(): void {
+      for (const { isStream, reply } of connections.values()) if (isStream) reply?.end();
+    },
+
+    count(): { readonly open: number; readonly streams: number } {
+      return { open: connections.size, streams };
     },
 
     /** Notes that a whole request has arrived. `ignore`: its connection is ending; `last`: end it with this reply. */
@@ -83,6 +113,17 @@ export function trackConnections(limits: ConnectionLimits) {
     stop(): void {
       clearInterval(timer);
     },
+  };
+}
+
+function newConnection(): Connection {
+  return {
+    requests: 0,
+    pipelined: 0,
+    reply: undefined,
+    sinceTick: 0,
+    isEnding: false,
+    isStream: false,
   };
 }
 

@@ -35,7 +35,7 @@ export type Admission = {
 export type RefusalCode = keyof typeof refusalTable;
 
 /** One row for each way to be turned away. The texts are fixed: nothing of the request comes back. */
-const refusalTable = {
+export const refusalTable = {
   bad_request: [400, 'The request is not well-formed HTTP/1.1'],
   host_missing: [400, 'Send exactly one Host header'],
   host_not_allowed: [403, 'The Host header must be the literal address of this server'],
@@ -52,6 +52,8 @@ const refusalTable = {
   body_too_large: [413, 'The body is too large'],
   authorization_twice: [400, 'Send exactly one Authorization header'],
   unauthorized: [401, 'Send the token as "Authorization: Bearer TOKEN"'],
+  user_not_allowed: [403, 'The user of this process may not ask'],
+  too_many_streams: [429, 'Too many streams are open: close one or come back later'],
   not_found: [404, 'There is nothing at this path'],
   timeout: [408, 'The request took too long'],
   overloaded: [503, 'Too many requests are in progress'],
@@ -63,6 +65,7 @@ export function refusalReplies(methods: readonly string[]): ReadonlyMap<RefusalC
   const extras: { readonly [code in RefusalCode]?: Record<string, string> } = {
     unauthorized: { 'WWW-Authenticate': 'Bearer' },
     method_not_allowed: { Allow: methods.join(', ') },
+    too_many_streams: { 'Retry-After': '10' },
   };
   const rows = Object.entries(refusalTable) as [RefusalCode, readonly [number, string]][];
   return new Map(

@@ -1,15 +1,18 @@
 // Where a loopback server listens: 127.0.0.1, or a Unix socket in a directory that only we can write to.
-import { chmod, lstat, unlink } from 'node:fs/promises';
+import { chmod, lchown, lstat, unlink } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { type AddressInfo, createConnection } from 'node:net';
 import { dirname } from 'node:path';
 import { ensurePrivateDirectory, HostError } from '@clef/host';
 import { LoopbackError } from './loopback-error.ts';
 
-/** Port 0 takes any free one. The socket file gets `mode`, 0600 unless given; its directory is made with 0700. */
+/**
+ * Port 0 takes any free one. The socket file gets 0600, and its directory is made with 0700; with a group, 0660 and 0750 for
+ * that group. A directory that is there already is judged and never changed.
+ */
 export type ListenAddress =
   | { readonly port: number }
-  | { readonly socketPath: string; readonly mode?: number };
+  | { readonly socketPath: string; readonly groupId?: number };
 
 type Bound = { readonly port: number; readonly url: string; readonly hosts: readonly string[] };
 
@@ -18,7 +21,7 @@ type Bound = { readonly port: number; readonly url: string; readonly hosts: read
  * "localhost", as curl and Node send it.
  */
 export async function bindServer(server: Server, address: ListenAddress): Promise<Bound> {
-  if ('socketPath' in address) return await bindSocket(server, address.socketPath, address.mode ?? 0o600);
+  if ('socketPath' in address) return await bindSocket(server, address.socketPath, address.groupId);
   if (!Number.isInteger(address.port) || address.port < 0 || address.port > 65_535) {
     throw new LoopbackError('address', `Expected a port from 0 to 65535, found ${address.port}`);
   }
@@ -30,20 +33,42 @@ export async function bindServer(server: Server, address: ListenAddress): Promis
 /** The size of sun_path without its NUL. libuv cuts a longer path silently and binds the rest. */
 const longestSocketPath = process.platform === 'linux' ? 107 : 103;
 
-async function bindSocket(server: Server, path: string, mode: number): Promise<Bound> {
+async function bindSocket(server: Server, path: string, groupId: number | undefined): Promise<Bound> {
   if (Buffer.byteLength(path) > longestSocketPath) {
     throw new LoopbackError('address', `The path of the socket is longer than ${longestSocketPath} bytes`);
   }
+  await prepareDirectory(dirname(path), groupId);
+  await removeDeadSocket(path);
+  // Bound within the call: nobody but us can connect before the mode below is set, whatever the directory allows.
+  const umask = process.umask(0o177);
+  const listening = listen(server, { path }, 'the socket');
+  process.umask(umask);
+  await listening;
+  if (groupId !== undefined) await shareWithGroup(path, groupId, 0o660);
+  return { port: 0, url: `unix:${path}`, hosts: ['localhost'] };
+}
+
+async function prepareDirectory(path: string, groupId: number | undefined): Promise<void> {
+  const isThere = await lstat(path).then(
+    () => true,
+    () => false,
+  );
   try {
-    await ensurePrivateDirectory(dirname(path));
+    await ensurePrivateDirectory(path);
   } catch (cause) {
     const code = cause instanceof HostError && cause.code === 'permission' ? 'permission' : 'address';
     throw new LoopbackError(code, 'The directory of the socket cannot be used', { cause });
   }
-  await removeDeadSocket(path);
-  await listen(server, { path }, 'the socket');
-  await chmod(path, mode);
-  return { port: 0, url: `unix:${path}`, hosts: ['localhost'] };
+  if (groupId !== undefined && !isThere) await shareWithGroup(path, groupId, 0o750);
+}
+
+async function shareWithGroup(path: string, groupId: number, mode: number): Promise<void> {
+  try {
+    await lchown(path, -1, groupId);
+    await chmod(path, mode);
+  } catch (cause) {
+    throw new LoopbackError('permission', 'The socket cannot be given to that group', { cause });
+  }
 }
 
 async function removeDeadSocket(path: string): Promise<void> {

@@ -11,6 +11,7 @@ import {
   refusalReplies,
 } from './gate.ts';
 import { bindServer, type ListenAddress } from './listen.ts';
+import { type PeerCheck, peerCheck } from './peer-uid.ts';
 import { formatReply, type Reply, sendReply } from './respond.ts';
 import { bearerCheck } from './token.ts';
 
@@ -49,6 +50,8 @@ export type LoopbackOptions = {
   readonly publicPaths: readonly string[];
   /** The tokens that are accepted now; asked at every request. Absent: no path needs one. */
   readonly token?: () => readonly Uint8Array[];
+  /** Where paths need a token: the users whose processes may show it. Linux, and a port; not for a Unix socket. */
+  readonly allowUids?: ReadonlySet<number>;
   /** Accepted in Host besides `127.0.0.1:PORT`: a literal with its port, or a bare name, which gets ours. */
   readonly hosts?: readonly string[];
   /** Lets a target have a query. Default: 400. */
@@ -67,6 +70,9 @@ export type LoopbackServer = {
   readonly port: number;
   /** `http://127.0.0.1:PORT`, or `unix:PATH`. */
   readonly url: string;
+  connections(): { readonly open: number; readonly streams: number };
+  /** Ends every stream: who still may will come back. */
+  endStreams(): void;
   /**
    * Stops accepting, closes idle connections, lets requests in progress finish for at most `graceSeconds` and then cuts
    * them off. Returns when everything is closed.
@@ -85,6 +91,7 @@ const defaultLimits: LoopbackLimits = {
   requestTimeoutSeconds: 10,
   idleTimeoutSeconds: 30,
   writeTimeoutSeconds: 10,
+  maxStreams: 64,
 };
 
 /**
@@ -109,10 +116,14 @@ export async function startLoopbackServer(options: LoopbackOptions): Promise<Loo
     const bound = await bindServer(server, options.listen);
     const hosts = hostLiterals(bound.hosts, bound.port, options.hosts ?? []);
     const refusals = refusalReplies(options.methods);
-    attach({ server, connections, policy: policyOf(options, limits, hosts), options, refusals });
+    const { allowUids } = options;
+    const peers = allowUids === undefined ? undefined : peerCheck(allowUids);
+    attach({ server, connections, policy: policyOf(options, limits, hosts), options, refusals, peers });
     return {
       port: bound.port,
       url: bound.url,
+      connections: () => connections.count(),
+      endStreams: () => connections.endStreams(),
       close: (graceSeconds) => closeServer(server, connections, graceSeconds),
     };
   } catch (cause) {
@@ -146,6 +157,7 @@ type Desk = {
   readonly policy: GatePolicy;
   readonly options: LoopbackOptions;
   readonly refusals: ReadonlyMap<RefusalCode, Reply>;
+  readonly peers: PeerCheck | undefined;
 };
 
 function attach(desk: Desk): void {
@@ -207,19 +219,59 @@ function answer(
 ): void {
   const turn = desk.connections.begin(message.socket, response);
   if (turn === 'ignore') return;
-  const send = (reply: Reply): void => sendReply(response, reply, turn === 'last' || !desk.server.listening);
+  const send = (reply: Reply): void => deliver(desk, message, response, reply, turn);
   const fail = (cause: unknown): void => {
     desk.options.onFault?.(cause);
     if (response.headersSent) message.socket.destroy();
     else send(replyTo(desk, 'internal'));
   };
   try {
-    const reply = desk.options.respond(new AdmittedRequest(message, admission, body));
-    if (reply instanceof Promise) reply.then(send).catch(fail);
-    else send(reply);
+    const reply = judgePeer(desk, message, admission) ?? respond(desk, message, admission, body);
+    if (reply instanceof Promise) {
+      reply
+        .then((early) => early ?? respond(desk, message, admission, body))
+        .then(send)
+        .catch(fail);
+    } else send(reply);
   } catch (cause) {
     fail(cause);
   }
+}
+
+function respond(
+  desk: Desk,
+  message: IncomingMessage,
+  admission: Admission,
+  body: Uint8Array,
+): Reply | Promise<Reply> {
+  return desk.options.respond(new AdmittedRequest(message, admission, body));
+}
+
+/** A refusal, a promise of one or of nothing where the user must be looked up first, or nothing. */
+function judgePeer(
+  desk: Desk,
+  message: IncomingMessage,
+  admission: Admission,
+): Reply | Promise<Reply | undefined> | undefined {
+  if (desk.peers === undefined || !admission.isAuthorized) return undefined;
+  const refuseUnless = (isAllowed: boolean): Reply | undefined =>
+    isAllowed ? undefined : replyTo(desk, 'user_not_allowed');
+  const verdict = desk.peers(message.socket);
+  return typeof verdict === 'boolean' ? refuseUnless(verdict) : verdict.then(refuseUnless);
+}
+
+function deliver(
+  desk: Desk,
+  message: IncomingMessage,
+  response: ServerResponse,
+  reply: Reply,
+  turn: 'last' | 'more',
+): void {
+  const isStream = typeof reply.body === 'function' && message.method !== 'HEAD';
+  const isRefused = isStream && !desk.connections.beginStream(message.socket);
+  const sent = isRefused ? replyTo(desk, 'too_many_streams') : reply;
+  sendReply(response, sent, isStream || turn === 'last' || !desk.server.listening);
+  if (isStream && !desk.server.listening) response.end();
 }
 
 function refuse(desk: Desk, message: IncomingMessage, response: ServerResponse, code: RefusalCode): void {
@@ -291,6 +343,7 @@ async function closeServer(server: Server, connections: Connections, graceSecond
   // Again and again: a connection becomes idle when its reply is out, and that may have been announced as keep-alive.
   const sweep = setInterval(() => connections.closeIdle(), 20);
   const cut = setTimeout(() => connections.closeAll(), graceSeconds * 1000);
+  connections.endStreams();
   await closed;
   clearInterval(sweep);
   clearTimeout(cut);

@@ -122,6 +122,21 @@ describe('listening', () => {
       expect(existsSync(socketPath)).toBe(false);
     });
 
+    it('INV-80: with a group, the socket is 0660 and its new directory 0750; one that is there is left alone', async () => {
+      const groupId = process.getgroups?.().at(-1) ?? 0;
+      const folder = temporaryFolder();
+      const socketPath = join(folder, 'run', 'agent.sock');
+      await serverWith({ listen: { socketPath, groupId } });
+      const facts = [socketPath, join(folder, 'run')].map((path) => statSync(path));
+      expect(facts.map(({ mode, gid }) => [mode & 0o777, gid])).toEqual([
+        [0o660, groupId],
+        [0o750, groupId],
+      ]);
+      chmodSync(folder, 0o755);
+      await serverWith({ listen: { socketPath: join(folder, 'other.sock'), groupId } });
+      expect(statSync(folder).mode & 0o777).toBe(0o755);
+    });
+
     it('replaces the socket of a dead process, not that of a living one', async () => {
       const socketPath = join(temporaryFolder(), 'agent.sock');
       const dead = createServer();
