@@ -1,4 +1,4 @@
-// Writes docs/commands.md and docs/errors.md from the code; with --check only says whether they are current.
+// Writes docs/commands.md, docs/errors.md and docs/openapi.yaml from the code; with --check only says whether they are current.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ArgumentDefinition, CommandDefinition } from '../packages/cli/src/command.ts';
@@ -6,6 +6,7 @@ import { commands as all } from '../packages/cli/src/commands.ts';
 import { exitCodes } from '../packages/cli/src/exit-codes.ts';
 import { globalOptions } from '../packages/cli/src/global-options.ts';
 import { type ErrorClass, errorClasses, errorTable } from '../packages/core/src/errors.ts';
+import { openApiPage } from './openapi.ts';
 
 const commands = all.filter(({ hidden }) => hidden !== true);
 const note = 'Generated from the code by `npm run docs`; do not edit.';
@@ -84,13 +85,13 @@ function errorsPage(): string {
 }
 
 const pages: readonly (readonly [name: string, text: string])[] = [
-  ['commands.md', commandsPage()],
-  ['errors.md', errorsPage()],
+  ['commands.md', `${commandsPage()}\n`],
+  ['errors.md', `${errorsPage()}\n`],
+  ['openapi.yaml', openApiPage()],
 ];
 
-for (const [name, text] of pages) {
+for (const [name, content] of pages) {
   const path = fileURLToPath(new URL(`../docs/${name}`, import.meta.url));
-  const content = `${text}\n`;
   if (!process.argv.includes('--check')) writeFileSync(path, content);
   else if (readFileSync(path, 'utf8') !== content) {
     process.stderr.write(`docs/${name} is out of date: run "npm run docs"\n`);

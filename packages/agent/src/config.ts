@@ -22,6 +22,7 @@ import {
   parseStateDirectory,
   parseSwitch,
   parseToken,
+  parseUids,
   parseVerifyKeys,
   type ReauthorizeSetting,
   type SourceSetting,
@@ -53,6 +54,8 @@ export type AgentConfig = {
   readonly listen: ListenSetting;
   readonly token: TokenSetting;
   readonly tokenGroup: string | undefined;
+  /** Undefined: whoever shows the token. */
+  readonly allowUids: ReadonlySet<number> | undefined;
   readonly state: StateSetting;
   readonly pollSeconds: number;
   readonly maxStaleSeconds: number;
@@ -70,7 +73,7 @@ export type ConfigResult =
 /** Reads and checks the whole configuration. Pure: no file is opened. */
 export function readConfig(
   flags: SettingTexts,
-  world: Pick<AgentWorld, 'environment' | 'nodeOptions' | 'isTerminal'>,
+  world: Pick<AgentWorld, 'environment' | 'nodeOptions' | 'isTerminal' | 'platform'>,
 ): ConfigResult {
   const { variables, faults } = readVariables(world.environment);
   const settings = new Settings(new Map([...variables, ...flags]), faults);
@@ -100,7 +103,7 @@ class Settings {
     this.faults = [...faults];
   }
 
-  readAll(world: Pick<AgentWorld, 'environment' | 'isTerminal'>): AgentConfig | undefined {
+  readAll(world: Pick<AgentWorld, 'environment' | 'isTerminal' | 'platform'>): AgentConfig | undefined {
     const isHttpAllowed = this.#switch('ALLOW_HTTP_LOOPBACK');
     const source = this.#required('SOURCE', (text) => parseSource(text, isHttpAllowed));
     const repository = this.#required('REPOSITORY', parseRepository);
@@ -114,6 +117,7 @@ class Settings {
       minRevision: this.#optional('MIN_REVISION', parseRevision) ?? 0,
       token: this.#readToken(listen, world.environment),
       tokenGroup: this.#optional('TOKEN_GROUP', parseGroup),
+      allowUids: this.#readUids(listen, world.platform),
       logFormat: this.#optional('LOG_FORMAT', parseLogFormat) ?? (world.isTerminal ? 'text' : 'json'),
     };
     const state = this.#readState(world.environment, [repository, identity, environment]);
@@ -189,6 +193,14 @@ class Settings {
       this.#refuse('TOKEN_FILE', 'is needed: the path of a file that the agent writes and its clients read');
     }
     return undefined;
+  }
+
+  #readUids(listen: ListenSetting, platform: AgentWorld['platform']): ReadonlySet<number> | undefined {
+    const uids = this.#optional('ALLOW_UIDS', parseUids);
+    if (uids !== undefined && 'socketPath' in listen)
+      this.#refuse('ALLOW_UIDS', 'is for 127.0.0.1: who may use a socket is decided by its directory');
+    else if (uids !== undefined && platform !== 'linux') this.#refuse('ALLOW_UIDS', 'needs Linux');
+    return uids;
   }
 
   #readState(environment: AgentWorld['environment'], names: readonly (string | undefined)[]): StateSetting {

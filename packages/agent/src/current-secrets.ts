@@ -1,5 +1,6 @@
 // The values that are served now, as the very bytes that go out: made once per revision, filled with zeros when they
 // are replaced. What a request does is look one of them up.
+import { createHash, randomBytes } from 'node:crypto';
 import { prepareReply, type Reply } from '@clef/loopback';
 
 /** Why nothing is served. */
@@ -12,12 +13,19 @@ export type Revision = {
   readonly payloadDigest: string;
   /** Milliseconds since the epoch; nothing is served from then on. */
   readonly expiresAt: number;
+  /** In the order of the artifact. */
+  readonly keys: readonly string[];
   /** By path, for example `/v1/secrets/DB_URL`. */
   readonly replies: ReadonlyMap<string, Reply>;
   readonly etag: string;
   /** The answer to who has this revision already. */
   readonly unchanged: Reply;
 };
+
+/** What those who watch are told: names, never values. */
+export type Change =
+  | { readonly kind: 'revision'; readonly revision: number; readonly changed: readonly string[] }
+  | { readonly kind: 'absence'; readonly absence: Absence };
 
 /**
  * Renders every answer of a revision. Strings that pass through here cannot be wiped: only the bytes that are kept can.
@@ -38,6 +46,7 @@ export function renderRevision(
     replies.set(`/v1/secrets/${key}`, reply(`{"value":${JSON.stringify(value)}}`));
   return {
     ...facts,
+    keys: [...secrets.keys()],
     replies,
     etag,
     unchanged: prepareReply({
@@ -64,6 +73,10 @@ export class CurrentSecrets {
   readonly #now: () => number;
   readonly #after: (delayMilliseconds: number, task: () => void) => () => void;
   readonly #fading = new Map<Revision, () => void>();
+  readonly #listeners = new Set<(change: Change) => void>();
+  /** Of the last revision, by key: they tell what changed also after its values were wiped, and nobody else anything. */
+  #fingerprints: ReadonlyMap<string, string> = new Map();
+  readonly #salt = randomBytes(32);
 
   constructor(world: {
     readonly now: () => number;
@@ -88,15 +101,30 @@ export class CurrentSecrets {
 
   swap(next: Revision): void {
     const previous = this.#revision;
+    const before = this.#fingerprints;
     this.#revision = next;
+    this.#fingerprints = this.#fingerprintsOf(next);
     if (previous !== undefined) this.#fade(previous);
+    this.#tell({
+      kind: 'revision',
+      revision: next.revision,
+      changed: differences(before, this.#fingerprints),
+    });
   }
 
   withdraw(absence: Absence): void {
     const previous = this.#revision;
+    const isNew = previous !== undefined || this.#absence !== absence;
     this.#absence = absence;
     this.#revision = undefined;
     if (previous !== undefined) this.#fade(previous);
+    if (isNew) this.#tell({ kind: 'absence', absence });
+  }
+
+  /** Calls `listener` after every change, in order. Returns what ends that. */
+  onChange(listener: (change: Change) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Wipes everything at once; for the end, when no answer is being sent any more. */
@@ -109,6 +137,19 @@ export class CurrentSecrets {
     this.#fading.clear();
   }
 
+  #tell(change: Change): void {
+    for (const listener of this.#listeners) listener(change);
+  }
+
+  #fingerprintsOf({ keys, replies }: Revision): ReadonlyMap<string, string> {
+    const fingerprint = (key: string): string =>
+      createHash('sha256')
+        .update(this.#salt)
+        .update((replies.get(`/v1/secrets/${key}`)?.body as Uint8Array | undefined) ?? new Uint8Array())
+        .digest('base64');
+    return new Map(keys.map((key) => [key, fingerprint(key)]));
+  }
+
   #fade(revision: Revision): void {
     const cancel = this.#after(sendingMilliseconds, () => {
       this.#fading.delete(revision);
@@ -116,4 +157,13 @@ export class CurrentSecrets {
     });
     this.#fading.set(revision, cancel);
   }
+}
+
+/** The names that are new, gone, or of another value; sorted. */
+function differences(
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+): readonly string[] {
+  const names = new Set([...before.keys(), ...after.keys()]);
+  return [...names].filter((name) => before.get(name) !== after.get(name)).sort();
 }

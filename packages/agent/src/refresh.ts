@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { type Absence, type CurrentSecrets, renderRevision } from './current-secrets.ts';
 import { type Judge, type Judged, Refusal } from './judge.ts';
 import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
 import { PollSchedule } from './poll-schedule.ts';
 import type { Floor, SealedCache } from './sealed-cache.ts';
 import { type Source, SourceError, type Validator } from './sources/source.ts';
@@ -15,6 +16,7 @@ export type RefreshOptions = {
   readonly cache: SealedCache;
   readonly current: CurrentSecrets;
   readonly log: Log;
+  readonly metrics?: Pick<Metrics, 'refreshed' | 'artifactRefused'>;
   /** Where it serves, for the line that says that it does. */
   readonly url?: () => string;
   readonly world: Pick<AgentWorld, 'now' | 'elapsed' | 'after' | 'randomBytes'>;
@@ -36,6 +38,15 @@ export type Status = {
   readonly problem: string | undefined;
 };
 
+/** What only the metrics show. */
+export type Vitals = {
+  readonly epoch: number | undefined;
+  /** Milliseconds since the epoch of the clock. */
+  readonly confirmedAt: number | undefined;
+  /** How late the last beat of the loop was. */
+  readonly lagSeconds: number;
+};
+
 type Accepted = Floor & {
   readonly bytes: Uint8Array;
   readonly bytesDigest: string;
@@ -47,6 +58,8 @@ const heartbeatMilliseconds = 1_000;
 /** However often a source says "unchanged", the bytes themselves are asked for again after so long. */
 const fullFetchSeconds = 600;
 const clockStepMilliseconds = 60_000;
+/** A loop that is later than this was held up. */
+const stallMilliseconds = 5_000;
 /** After a denial the KMS is left alone for so long, and after it could not be asked. */
 const deniedPauseSeconds = 60;
 const outagePauseSeconds = 12;
@@ -83,6 +96,7 @@ export class Refresh {
   /** Bytes that the KMS opened to something wrong, so that they do not cost a call at every poll. */
   #wrong: { readonly digest: string; readonly reason: string; readonly openings: number } | undefined;
   #clockOffset: number;
+  #lagMilliseconds = 0;
 
   constructor(options: RefreshOptions) {
     this.#options = options;
@@ -129,6 +143,16 @@ export class Refresh {
     };
   }
 
+  vitals(): Vitals {
+    const { current, world } = this.#options;
+    const isServing = current.revision !== undefined;
+    return {
+      epoch: isServing ? this.#accepted?.epoch : undefined,
+      confirmedAt: isServing ? world.now() - (world.elapsed() - this.#confirmedAt) : undefined,
+      lagSeconds: this.#lagMilliseconds / 1_000,
+    };
+  }
+
   /** Has the KMS asked now whether the current artifact may still be opened; who asks meanwhile shares the answer. */
   authorizeNow(): Promise<void> {
     this.#authorizing ??= this.#exclusively(() => this.#reauthorize()).finally(() => {
@@ -139,10 +163,19 @@ export class Refresh {
 
   #beat(): void {
     if (this.#stopping.signal.aborted) return;
-    this.#cancelHeartbeat = this.#options.world.after(heartbeatMilliseconds, () => {
+    const { world } = this.#options;
+    const due = world.elapsed() + heartbeatMilliseconds;
+    this.#cancelHeartbeat = world.after(heartbeatMilliseconds, () => {
+      this.#noticeLag(world.elapsed() - due);
       this.#tick();
       this.#beat();
     });
+  }
+
+  #noticeLag(milliseconds: number): void {
+    this.#lagMilliseconds = Math.max(0, milliseconds);
+    if (milliseconds > stallMilliseconds)
+      this.#options.log.warn('stalled', { seconds: Math.round(milliseconds / 1_000) });
   }
 
   #tick(): void {
@@ -214,6 +247,7 @@ export class Refresh {
   #sourceFailed(error: unknown): void {
     if (this.#stopping.signal.aborted) return;
     const reason = error instanceof SourceError ? error.code : 'internal';
+    this.#options.metrics?.refreshed(reason);
     if (this.#problem !== reason) this.#options.log.warn('source_failed', { reason });
     this.#problem = reason;
     this.#schedule.failed(error instanceof SourceError ? error.retryAfterSeconds : undefined);
@@ -231,7 +265,8 @@ export class Refresh {
 
   /** The source still has what is served. */
   async #confirm(): Promise<void> {
-    const { world, cache } = this.#options;
+    const { world, cache, metrics } = this.#options;
+    metrics?.refreshed('unchanged');
     this.#succeeded();
     this.#confirmedAt = world.elapsed();
     this.#origin = 'remote';
@@ -242,7 +277,7 @@ export class Refresh {
 
   /** Judges bytes from the source. The digest of the bytes decides whether they are new; nothing the source says does. */
   async #consider(bytes: Uint8Array, validator: Validator | undefined): Promise<void> {
-    const { current, judge, world, log } = this.#options;
+    const { current, judge, world, log, metrics } = this.#options;
     this.#fullFetchAt = world.elapsed();
     const isServing = current.revision !== undefined;
     const digest = sha256(bytes);
@@ -260,6 +295,7 @@ export class Refresh {
       await this.#accept(bytes, digest, judged, 'remote');
       this.#validator = validator;
       this.#succeeded();
+      metrics?.refreshed('accepted');
       if (isServing) log.info('refreshed', { revision: judged.revision, previous });
       else this.#announce(judged.revision);
     } catch (error) {
@@ -301,8 +337,10 @@ export class Refresh {
   }
 
   async #refused(error: unknown): Promise<void> {
-    const { current, log } = this.#options;
+    const { current, log, metrics } = this.#options;
     const refusal = error instanceof Refusal ? error : new Refusal('other', 'internal');
+    metrics?.refreshed(refusal.reason);
+    metrics?.artifactRefused(refusal.reason);
     if (refusal.kind === 'revoked') return this.#revoked(refusal);
     const isNew = this.#problem !== refusal.reason;
     this.#rollbacks = refusal.reason === 'rollback' ? this.#rollbacks + 1 : 0;

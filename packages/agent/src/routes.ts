@@ -1,13 +1,22 @@
 // What each path answers. No decryption, no file and no network here: every answer was made when its revision came.
 import { errorReply, json, type LoopbackRequest, prepareReply, type Reply } from '@clef/loopback';
 import type { Absence, CurrentSecrets } from './current-secrets.ts';
+import type { Metrics } from './metrics.ts';
 import type { Status } from './refresh.ts';
+import { absenceMessages, type Operation, routeTable } from './route-table.ts';
+import type { Watchers } from './watchers.ts';
 
-export const publicPaths = ['/v1/health', '/v1/ready'] as const;
+/** Reached without a token. */
+export const publicPaths: readonly string[] = routeTable
+  .filter(({ isPublic }) => isPublic)
+  .map(({ path }) => path);
 
-type RouteState = {
+export type RouteState = {
   readonly current: CurrentSecrets;
   readonly status: () => Status;
+  readonly watchers: Watchers;
+  readonly metrics: Metrics;
+  readonly formatMetrics: () => string;
   /** Asks the KMS before each answer, where that is configured. */
   readonly authorize: (() => Promise<void>) | undefined;
 };
@@ -16,24 +25,52 @@ type Route = (request: LoopbackRequest) => Reply | Promise<Reply>;
 
 /** The function that answers requests which passed the gate. */
 export function createRoutes(state: RouteState): Route {
-  const secrets: Route = (request) => respondWithSecrets(state.current, request);
-  const { authorize } = state;
-  const guarded: Route =
-    authorize === undefined
-      ? secrets
-      : async (request) => {
-          await authorize();
-          return secrets(request);
-        };
-  const table = new Map<string, Route>([
-    ['/v1/health', () => alive],
-    ['/v1/ready', () => readiness(state.status())],
-    ['/v1/secrets', guarded],
-    ['/v1/keys', guarded],
-  ]);
+  const routes = routesOf(state);
+  const exact = new Map<string, Route>();
+  let oneSecret: Route = () => notFound;
+  for (const { path, operation } of routeTable) {
+    const route = counted(routes[operation], state.metrics, path);
+    if (path === '/v1/secrets/{key}') oneSecret = route;
+    else exact.set(path, route);
+  }
+  const unknown = counted(() => notFound, state.metrics, 'none');
   return (request) => {
-    const route = table.get(request.path) ?? (request.path.startsWith('/v1/secrets/') ? guarded : undefined);
-    return route === undefined ? notFound : route(request);
+    const { path } = request;
+    const route = exact.get(path) ?? (path.startsWith('/v1/secrets/') ? oneSecret : unknown);
+    return route(request);
+  };
+}
+
+function routesOf(state: RouteState): Record<Operation, Route> {
+  const secrets = guarded(state, (request) => respondWithSecrets(state.current, request));
+  return {
+    secrets,
+    secret: secrets,
+    keys: secrets,
+    watch: guarded(state, (request) => state.watchers.open(request.header('last-event-id'))),
+    health: () => alive,
+    ready: () => readiness(state.status()),
+    metrics: () => ({ status: 200, headers: prometheusText, body: state.formatMetrics() }),
+  };
+}
+
+function guarded({ authorize }: RouteState, route: (request: LoopbackRequest) => Reply): Route {
+  if (authorize === undefined) return route;
+  return async (request) => {
+    await authorize();
+    return route(request);
+  };
+}
+
+function counted(route: Route, metrics: Metrics, path: string): Route {
+  const counter = metrics.requestsOf(path);
+  const note = (reply: Reply): Reply => {
+    counter.count(reply.status);
+    return reply;
+  };
+  return (request) => {
+    const reply = route(request);
+    return reply instanceof Promise ? reply.then(note) : note(reply);
   };
 }
 
@@ -42,7 +79,7 @@ function respondWithSecrets(current: CurrentSecrets, request: LoopbackRequest): 
   if (revision === undefined) return unavailable[current.absence];
   const reply = revision.replies.get(request.path);
   if (reply === undefined) return notFound;
-  const condition = request.headers.get('if-none-match');
+  const condition = request.header('if-none-match');
   return condition !== undefined && matches(condition, revision.etag) ? revision.unchanged : reply;
 }
 
@@ -58,14 +95,7 @@ function readiness(status: Status): Reply {
   return json(503, { ready: false, error: { code: absence, message: absenceMessages[absence] }, ...facts });
 }
 
-const absenceMessages = {
-  not_loaded: 'No artifact has been loaded yet',
-  expired: 'The artifact has expired and no newer one has come',
-  revoked: 'The artifact was revoked',
-  stale: 'The artifact could not be confirmed for too long',
-  denied: 'This machine may no longer open the artifact',
-} satisfies Record<Absence, string>;
-
+const prometheusText = { 'Content-Type': 'text/plain; version=0.0.4' };
 const alive = prepareReply(json(200, { alive: true }));
 const notFound = prepareReply(errorReply(404, 'not_found', 'There is nothing at this path'));
 

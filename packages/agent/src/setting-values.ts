@@ -102,6 +102,12 @@ export function parseGroup(text: string): string {
   throw new Fault('is neither the name nor the number of a group');
 }
 
+export function parseUids(text: string): ReadonlySet<number> {
+  const uids = text.split(',').map((uid) => parseInteger(uid.trim(), { min: 0, max: 2 ** 32 - 2 }));
+  if (uids.length > 64) throw new Fault('names more than 64 users');
+  return new Set(uids);
+}
+
 export function parseKmsKey(text: string): KmsKey {
   const reference = parseKeyReference(text);
   if (!isKmsKey(reference))

@@ -27,7 +27,11 @@ export const settingRows = {
     help: 'the token that clients must send; generated when there is no such file (default $XDG_RUNTIME_DIR/clef-agent/PORT.token)',
   },
   TOKEN: { value: 'TOKEN', help: 'the token itself; a file is safer', isVariableOnly: true },
-  TOKEN_GROUP: { value: 'GROUP', help: 'a group that may read the generated token file' },
+  TOKEN_GROUP: { value: 'GROUP', help: 'a group that may read the generated token file and use the socket' },
+  ALLOW_UIDS: {
+    value: 'UID,…',
+    help: 'the users whose processes may show the token, besides whoever knows it (Linux; with 127.0.0.1)',
+  },
   STATE_DIR: {
     value: 'DIR|none',
     help: 'where the newest revision and the last good artifact are kept (default $STATE_DIRECTORY or $XDG_STATE_HOME/clef-agent/…)',

@@ -10,6 +10,7 @@ import {
   statRegularFile,
 } from '@clef/host';
 import type { TokenSetting } from './config.ts';
+import { findGroupId } from './group-id.ts';
 import type { AgentWorld } from './world.ts';
 
 /**
@@ -208,10 +209,7 @@ async function shareWithGroup(path: string, groupId: number): Promise<void> {
 }
 
 async function findGroup(group: string): Promise<number> {
-  if (/^[0-9]+$/.test(group)) return Number(group);
-  const lines = (await readFile('/etc/group', 'utf8')).split('\n').map((line) => line.split(':'));
-  const id = lines.find(([name]) => name === group)?.[2];
-  if (id === undefined || !/^[0-9]+$/.test(id))
-    throw new TokenFileError('machine', 'cannot be shared: there is no such group');
-  return Number(id);
+  const id = await findGroupId(group);
+  if (id === undefined) throw new TokenFileError('machine', 'cannot be shared: there is no such group');
+  return id;
 }

@@ -9,6 +9,7 @@ export type AgentWorld = {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The options that Node itself was started with. */
   readonly nodeOptions: readonly string[];
+  readonly platform: NodeJS.Platform;
   readonly processId: number;
   /** Undefined where the platform has no such thing. */
   readonly userId: number | undefined;
@@ -35,6 +36,7 @@ export function processWorld(running: NodeJS.Process, now: () => number): AgentW
   return {
     environment: running.env,
     nodeOptions: running.execArgv,
+    platform: running.platform,
     processId: running.pid,
     userId: running.getuid?.(),
     isTerminal: running.stderr.isTTY === true,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { ClefAgentError, get, secrets } from '@clef/client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
+import { readMetrics } from './read-metrics.ts';
 import { type Stage, setStage } from './stage.ts';
 
 let stage: Stage;
@@ -87,6 +88,103 @@ describe('serving', () => {
     stage.run({ CLEF_AGENT_LISTEN: socketPath });
     expect(await get('A', { socketPath, tokenFile: join(stage.folder, 'token') })).toBe('socket');
     expect((await stat(join(stage.folder, 'run'))).mode & 0o777).toBe(0o700);
+  });
+
+  test('INV-80: a socket for a group', async () => {
+    await stage.publish();
+    const groupId = process.getgroups?.().at(-1) ?? 0;
+    const socketPath = join(stage.folder, 'run', 'agent.sock');
+    stage.run({ CLEF_AGENT_LISTEN: `unix:${socketPath}`, CLEF_AGENT_TOKEN_GROUP: String(groupId) });
+    expect(await get('DB_URL', { socketPath, tokenFile: join(stage.folder, 'token') })).toContain('postgres');
+    const facts = await Promise.all(
+      [socketPath, join(stage.folder, 'run'), join(stage.folder, 'token')].map((path) => stat(path)),
+    );
+    expect(facts.map(({ mode, gid }) => [mode & 0o777, gid])).toEqual([
+      [0o660, groupId],
+      [0o750, groupId],
+      [0o440, groupId],
+    ]);
+  });
+
+  test('a socket for a group that is not there: exit 8', async () => {
+    const socketPath = join(stage.folder, 'run', 'agent.sock');
+    const agent = stage.run({ CLEF_AGENT_LISTEN: socketPath, CLEF_AGENT_TOKEN_GROUP: 'no-such-group' });
+    expect(await agent.exit).toBe(8);
+    expect(agent.lines.join()).toContain('CLEF_AGENT_TOKEN_GROUP');
+  });
+
+  test('INV-80: for the users that are named only', async () => {
+    await stage.publish();
+    const own = process.getuid?.() ?? 0;
+    const agent = stage.run({ CLEF_AGENT_ALLOW_UIDS: String(own + 1) });
+    await stage.until('/v1/ready', isReady);
+    const { status, text } = await stage.ask('/v1/secrets');
+    expect([status, JSON.parse(text).error.code]).toEqual([403, 'user_not_allowed']);
+    agent.signal('SIGTERM');
+    await agent.exit;
+    stage.run({ CLEF_AGENT_ALLOW_UIDS: `${own + 1}, ${own}` });
+    await stage.until('/v1/secrets', isReady);
+  });
+
+  test('metrics: what was asked, refreshed, refused and called; no key, no value, no path', async () => {
+    await stage.publish();
+    stage.run();
+    await stage.until('/v1/ready', isReady);
+    await stage.ask('/v1/secrets/DB_URL');
+    await stage.ask('/v1/secrets/NO_SUCH_KEY');
+    await stage.ask('/v1/secrets', { token: 'x'.repeat(54) });
+    await stage.publish({ signer: 'second' });
+    await stage.until('/v1/ready', ({ text }) => text.includes('signature'));
+    expect((await stage.ask('/metrics', { token: '' })).status).toBe(401);
+    const { status, text, headers } = await stage.ask('/metrics');
+    expect([status, headers['content-type']]).toEqual([200, 'text/plain; version=0.0.4']);
+    const samples = Object.fromEntries(readMetrics(text));
+    expect(samples).toMatchObject({
+      clef_agent_ready: 1,
+      clef_agent_epoch: 0,
+      clef_agent_floor_durable: 1,
+      'clef_agent_kms_calls_total{result="ok"}': 1,
+      'clef_agent_refresh_total{result="accepted"}': 1,
+      'clef_agent_requests_total{route="/v1/secrets/{key}",status="200"}': 1,
+      'clef_agent_requests_total{route="/v1/secrets/{key}",status="404"}': 1,
+    });
+    expect(samples['clef_agent_requests_refused_total{reason="unauthorized"}']).toBeGreaterThanOrEqual(1);
+    expect(samples['clef_agent_refusals_total{reason="signature"}']).toBeGreaterThanOrEqual(1);
+    const now = Date.now() / 1_000;
+    expect(samples['clef_agent_expires_at_seconds']).toBeGreaterThan(now);
+    expect(Math.abs(Number(samples['clef_agent_last_success_timestamp_seconds']) - now)).toBeLessThan(300);
+    expect(text).not.toMatch(/DB_URL|NO_SUCH_KEY|canary|arn:|clef-agent-/);
+  });
+
+  test('watch: the names of what changed; the stream ends when its token is taken away', async () => {
+    const path = join(stage.folder, 'token');
+    const token = 'a'.repeat(43);
+    await writeFile(path, `${token}\n`, { mode: 0o400 });
+    await stage.publish({ secrets: { A: '1', B: 'b' } });
+    const agent = stage.run();
+    await stage.until('/v1/ready', isReady);
+    let told = '';
+    const ended = new Promise<void>((resolve) => {
+      const headers = { authorization: `Bearer ${token}` };
+      request(
+        { host: '127.0.0.1', port: stage.port, path: '/v1/watch', headers, agent: false },
+        (response) => {
+          response.on('data', (chunk: Buffer) => {
+            told += chunk.toString();
+          });
+          response.on('close', () => resolve());
+        },
+      ).end();
+    });
+    await stage.publish({ secrets: { A: '2', B: 'b' } });
+    await stage.until('/v1/secrets', ({ text }) => text.includes('"2"'));
+    for (let tries = 0; tries < 100 && !told.includes('"changed":["A"]'); tries += 1)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(told).toMatch(/"changed":\["A","B"\]\}\n\nevent: revision\nid: [0-9]+\ndata: .*"changed":\["A"\]/);
+    await rm(path);
+    await writeFile(path, `${'b'.repeat(43)}\n`, { mode: 0o400 });
+    await ended;
+    expect(events(agent.lines)).toContain('token_reloaded');
   });
 
   test('the client waits for the agent, follows a new revision, and says what to do', async () => {

@@ -23,7 +23,12 @@ type Variables = Record<string, string | undefined>;
 function read(variables: Variables, flags: readonly string[] = [], nodeOptions: readonly string[] = []) {
   const line = parseCommandLine(flags);
   if (line.kind !== 'run') throw new Error('not a command line that runs');
-  return readConfig(line.flags, { environment: { ...good, ...variables }, nodeOptions, isTerminal: false });
+  return readConfig(line.flags, {
+    environment: { ...good, ...variables },
+    nodeOptions,
+    isTerminal: false,
+    platform: 'linux',
+  });
 }
 
 function configOf(variables: Variables = {}, flags: readonly string[] = []): AgentConfig {
@@ -219,6 +224,11 @@ describe('bad values', () => {
     ['H06', 'TOKEN_FILE', 'relative'],
     ['H06', 'TOKEN_GROUP', 'a b'],
     ['H06', 'TOKEN_GROUP', '-1'],
+    ['INV-80', 'ALLOW_UIDS', 'root'],
+    ['INV-80', 'ALLOW_UIDS', '-1'],
+    ['INV-80', 'ALLOW_UIDS', '1000,'],
+    ['INV-80', 'ALLOW_UIDS', '4294967295'],
+    ['INV-80', 'ALLOW_UIDS', '1-5'],
     ['INV-26', 'IDENTITY', '../x'],
     ['INV-26', 'IDENTITY', 'Api'],
     ['INV-26', 'ENVIRONMENT', 'a/b'],
@@ -260,6 +270,11 @@ describe('bad values', () => {
     ['H08: no identity', { CLEF_AGENT_IDENTITY: undefined }, /IDENTITY: is needed/],
     ['two keys to open with', { CLEF_AGENT_AGE_KEY_FILE: '/k' }, /exactly one/],
     ['none', { CLEF_AGENT_KMS_KEY: undefined }, /exactly one/],
+    [
+      'INV-80: users for a socket',
+      { CLEF_AGENT_ALLOW_UIDS: '0', CLEF_AGENT_LISTEN: '/run/a.sock' },
+      /decided by its directory/,
+    ],
     ['H06: two tokens', { CLEF_AGENT_TOKEN: 'x'.repeat(43) }, /choose one/],
     [
       'a group for no file',
@@ -335,6 +350,11 @@ describe('good values', () => {
       'each-request',
     ]);
     expect(configOf({ CLEF_AGENT_MAX_STALE: '30m' }).reauthorize).toBe(1_800);
+  });
+
+  test('INV-80: users', () => {
+    expect(configOf().allowUids).toBeUndefined();
+    expect(configOf({ CLEF_AGENT_ALLOW_UIDS: '0, 1000' }).allowUids).toEqual(new Set([0, 1000]));
   });
 
   test('a token in a variable works, with a warning', () => {

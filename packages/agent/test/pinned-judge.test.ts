@@ -19,7 +19,12 @@ async function judgeWith(
   unwrap: Kms['unwrap'] = stage.kms.unwrap,
 ): Promise<Judge> {
   const environment = { ...stage.variables, ...changes };
-  const result = readConfig(new Map(), { environment, nodeOptions: [], isTerminal: false });
+  const result = readConfig(new Map(), {
+    environment,
+    nodeOptions: [],
+    isTerminal: false,
+    platform: 'linux',
+  });
   if ('faults' in result) throw new Error(JSON.stringify(result.faults));
   return createJudge(result.config, { now: Date.now, openKms: () => ({ ...stage.kms, unwrap }) });
 }

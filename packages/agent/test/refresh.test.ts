@@ -590,6 +590,16 @@ test('stopping ends everything: no timer is left, nothing is fetched any more', 
   expect(source.fetches.length).toBe(1);
 });
 
+test('F61: a loop that was held up says so, and asks the source once', async () => {
+  const s = scene({ artifact: A1 });
+  await s.start();
+  s.clock.sleep(seconds(60));
+  await s.pass(seconds(2));
+  expect(s.events()).toEqual(['ready', 'stalled']);
+  expect(s.source.fetches).toHaveLength(2);
+  expect(s.refresh.vitals().lagSeconds).toBe(0);
+});
+
 test('stopping gives up a fetch that is under way', async () => {
   const source = fakeSource(A1);
   const s = scene({ source });
@@ -599,7 +609,7 @@ test('stopping gives up a fetch that is under way', async () => {
   s.clock.sleep(seconds(60));
   void s.clock.pass(seconds(1), () => Promise.resolve());
   await s.refresh.stop();
-  expect(s.events()).toEqual(['ready']);
+  expect(s.events()).toEqual(['ready', 'stalled']);
 });
 
 test('the log never holds a key, a value or a digest', async () => {

@@ -3,7 +3,9 @@ import { request } from 'node:http';
 import { type LoopbackServer, startLoopbackServer } from '@clef/loopback';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Absence } from '../src/current-secrets.ts';
+import { createMetrics } from '../src/metrics.ts';
 import { createRoutes, publicPaths } from '../src/routes.ts';
+import { followChanges } from '../src/watchers.ts';
 import { bytesOf, hours, type Scene, scene, seconds } from './fake-world.ts';
 
 const token = 'k'.repeat(43);
@@ -20,7 +22,14 @@ async function serve(): Promise<void> {
     maxBodyBytes: 0,
     publicPaths,
     token: () => [new TextEncoder().encode(token)],
-    respond: createRoutes({ current: s.current, status: () => s.refresh.status(), authorize: undefined }),
+    respond: createRoutes({
+      current: s.current,
+      status: () => s.refresh.status(),
+      authorize: undefined,
+      watchers: followChanges(s.current, s.clock),
+      metrics: createMetrics(),
+      formatMetrics: () => '',
+    }),
   });
 }
 
@@ -90,8 +99,8 @@ describe('a loaded agent', () => {
     '/v1/secrets/DB_URL/',
     '/v1/secrets/..%2fkeys',
     '/v1/secrets/',
-    '/v1/watch',
-    '/metrics',
+    '/v1/watch/',
+    '/metrics/',
     '/',
     '/v1',
     '/V1/secrets',

@@ -224,6 +224,7 @@ function runInside(
   const world: AgentWorld = {
     environment,
     nodeOptions: [],
+    platform: process.platform,
     processId: 4_711,
     userId: process.getuid?.(),
     isTerminal: false,

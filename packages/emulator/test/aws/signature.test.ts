@@ -23,6 +23,7 @@ describe("AWS's own examples", () => {
         method,
         path: '/',
         query: undefined,
+        header: () => undefined,
         body: new Uint8Array(),
         headers: new Map([
           ['host', 'example.amazonaws.com'],
