@@ -1,4 +1,5 @@
 // @clef/core: a Clef repository and every operation on it, one function an operation.
+export type { ReaderChange } from './cells/readers.ts';
 export type { ChangedCell, Confirm } from './cells/write.ts';
 export { alphabetNames } from './checks/alphabets.ts';
 export { type DoctorRequest, examine } from './checks/doctor/doctor.ts';
@@ -14,6 +15,7 @@ export {
   errorTable,
 } from './errors.ts';
 export { type InitResult, initRepository } from './matrix/init-repository.ts';
+export type { Review } from './people/change-readers.ts';
 export {
   findOwnKey,
   generateOwnKey,
@@ -25,11 +27,15 @@ export {
 } from './people/own-keys.ts';
 export {
   type AddedRecipient,
-  type AddRecipientRequest,
   addRecipient,
+  type Grant,
   listRecipients,
   type RecipientsView,
 } from './people/recipients.ts';
+export { type Removal, type RemovedRecipient, removeRecipient } from './people/remove-recipient.ts';
+export type { AccessRequest } from './people/request-files.ts';
+export { approveRequest, declineRequest, type RequestedAccess, requestAccess } from './people/requests.ts';
+export { type RotatedCells, type RotateRequest, rotateCells } from './people/rotate.ts';
 export {
   agentSettings,
   createService,

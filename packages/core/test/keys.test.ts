@@ -211,7 +211,7 @@ describe('keys.yaml and the files beside it', () => {
     expect(text).not.toContain('AGE-SECRET-KEY');
     await addRecipient(await repository.open(), {
       person: 'pat',
-      key: result.recipient,
+      keys: [result.recipient],
       environments: ['development'],
       confirm: yes,
     });

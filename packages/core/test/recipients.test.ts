@@ -32,7 +32,13 @@ async function letIn(
   environments: readonly string[] = ['development'],
   more: { readonly namespaces?: readonly string[]; readonly confirm?: () => Promise<boolean> } = {},
 ): Promise<AddedRecipient> {
-  return addRecipient(await repository.open(), { person: name, key, environments, confirm: yes, ...more });
+  return addRecipient(await repository.open(), {
+    person: name,
+    keys: [key],
+    environments,
+    confirm: yes,
+    ...more,
+  });
 }
 
 const asPerson = async ({ world }: Person, repository: TestRepository, target: string, key: string) =>
@@ -53,9 +59,15 @@ describe('recipients add', () => {
     const before = repository.read(pathOf(cell));
     expect(await letIn(repository, 'bob', bob.recipient)).toEqual({
       person: 'bob',
-      key: bob.recipient,
+      keys: [bob.recipient],
       changed: true,
       cells: [cell, 'payments/development'],
+      changes: [cell, 'payments/development'].map((label) => ({
+        cell: label,
+        change: 'gains',
+        person: 'bob',
+        key: bob.recipient,
+      })),
     });
     expect(await asPerson(bob, repository, cell, 'A')).toBe('one');
     expect(await asPerson(bob, repository, 'payments/development', 'C')).toBe('three');
@@ -84,7 +96,7 @@ describe('recipients add', () => {
       const read = () => asPerson(bob, repository, target, 'A');
       expect(await refused(repository, read)).toEqual(quietly('cannot_decrypt'));
     }
-    expect(listRecipients(await repository.open()).people).toMatchObject([
+    expect((await listRecipients(await repository.open())).people).toMatchObject([
       { name: 'alice', environments: ['development', 'staging', 'production'] },
       { name: 'bob', keys: [bob.recipient], environments: ['development'] },
     ]);
@@ -106,9 +118,9 @@ describe('recipients add', () => {
   it('a second key of the same person', async () => {
     const repository = await repositoryWith({ [cell]: { A: '1' } });
     const laptop = await person({ cwd: repository.root });
-    await addRecipient(await repository.open(), { person: 'alice', key: laptop.recipient, confirm: yes });
+    await addRecipient(await repository.open(), { person: 'alice', keys: [laptop.recipient], confirm: yes });
     expect(await asPerson(laptop, repository, cell, 'A')).toBe('1');
-    expect(listRecipients(await repository.open()).people).toHaveLength(1);
+    expect((await listRecipients(await repository.open())).people).toHaveLength(1);
   });
 
   it('D16: a key and an access that are there already are no change', async () => {
@@ -116,9 +128,10 @@ describe('recipients add', () => {
     const before = repository.snapshot();
     expect(await letIn(repository, 'alice', repository.recipient, ['development', 'production'])).toEqual({
       person: 'alice',
-      key: repository.recipient,
+      keys: [repository.recipient],
       changed: false,
       cells: [],
+      changes: [],
     });
     expect(repository.snapshot()).toEqual(before);
   });
@@ -205,7 +218,7 @@ describe('recipients add', () => {
     const repository = await repositoryWith({ [cell]: { A: 'CANARY' } });
     const request = {
       person: 'bob',
-      key: strangersKey().recipient,
+      keys: [strangersKey().recipient],
       environments: ['development'],
       confirm: yes,
     };

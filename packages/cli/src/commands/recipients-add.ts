@@ -1,26 +1,32 @@
 // `clef recipients add`
 import { addRecipient, openRepository } from '@clef/core';
-import { commaList, confirmation, requiredArgument } from '../arguments.ts';
+import { commaList, requiredArgument } from '../arguments.ts';
 import type { CommandContext, CommandInput } from '../command.ts';
 import { printJson } from '../print.ts';
+import { listSome } from '../readers-preview.ts';
+import { printPlan, reviewOf } from '../review.ts';
 
 export async function run(context: CommandContext, input: CommandInput): Promise<number> {
   const { world, terminal, directory, json } = context;
   const environments = commaList(input, '--environments');
   const namespaces = commaList(input, '--namespaces');
-  const repository = await openRepository(world, directory);
-  const result = await addRecipient(repository, {
+  const groups = commaList(input, '--groups');
+  const review = reviewOf(context, input);
+  const result = await addRecipient(await openRepository(world, directory), {
+    ...review,
     person: requiredArgument(input, 'name'),
-    key: requiredArgument(input, 'key'),
+    keys: input.arguments('keys'),
     ...(environments && { environments }),
     ...(namespaces && { namespaces }),
-    confirm: confirmation(context, input),
+    ...(groups && { groups }),
   });
   if (json) return printJson(terminal, result);
-  if (!result.changed) terminal.talk(`Nothing to do: ${result.person} has this key and this access already`);
-  else
-    terminal.talk(
-      `${result.person} can now read ${result.cells.length === 0 ? 'no cell yet' : result.cells.join(', ')}`,
-    );
+  if (review.isDryRun) return printPlan(context, result.changes);
+  const cells = result.cells.length === 0 ? 'no cell yet' : listSome(result.cells);
+  terminal.talk(
+    result.changed
+      ? `${result.person} can now read ${cells}`
+      : `Nothing to do: ${result.person} has this key and this access already`,
+  );
   return 0;
 }

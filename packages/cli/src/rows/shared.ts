@@ -41,3 +41,8 @@ export const choice: readonly OptionDefinition[] = [
   },
   { flag: '--prefix', value: 'text', summary: 'put this before every name, for example APP_' },
 ];
+
+export const dryRun: OptionDefinition = {
+  flag: '--dry-run',
+  summary: 'print what would change, and write nothing',
+};

@@ -196,7 +196,7 @@ export function refuseDifferentRecipients(repository: Repository, sealed: Sealed
   throw new ClefError({
     code: 'recipients_differ',
     message: `Cannot ${verb} "${sealed.cell.label}": its recipients are not those of clef.yaml (${difference})`,
-    hint: 'look at who changed which with "git log -p"; restore the file, or undo the change of clef.yaml and make it with "clef recipients add"',
+    hint: `look at who changed which with "git log -p"; restore it, or, where clef.yaml is right, run: clef rotate ${sealed.cell.label}`,
     location: { file: sealed.cell.path },
   });
 }

@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { gitState, gitUserName } from '../git/git.ts';
+import { gitState } from '../git/git.ts';
+import { personName } from '../git/person-name.ts';
 import { ownRecipients } from '../keys/age-keys.ts';
 import { createAgeKey } from '../keys/key-store.ts';
 import { askNewPassphrase } from '../keys/new-passphrase.ts';
-import { nameFault, slug } from '../manifest/names.ts';
 import { manifestSchemaPath, newManifestText } from '../manifest/new-manifest.ts';
 import {
   hasManifest,
@@ -121,11 +121,4 @@ async function ownKey(world: World, withPassphrase: boolean): Promise<OwnKey> {
   const passphrase = withPassphrase ? await askNewPassphrase(world) : undefined;
   const { entry, keptIn } = await createAgeKey(world, passphrase === undefined ? {} : { passphrase });
   return { recipient: entry.recipient, madeKey: true, keptIn };
-}
-
-/** The slug of git's user.name, else of the login (formats.md, "clef.yaml"). */
-async function personName(world: World, folder: string): Promise<string> {
-  const candidates = [await gitUserName(world, folder), world.userName, 'me'];
-  const names = candidates.map((candidate) => (candidate === undefined ? '' : slug(candidate)));
-  return names.find((name) => nameFault(name) === undefined) ?? 'me';
 }
