@@ -59,7 +59,8 @@ export async function changeReaders(repository: Repository, change: ReadersChang
   const { review, how, purpose } = change;
   const first = await planChange(repository, change);
   const changes = first.changes.map(told);
-  if (first.isNothing || review.isDryRun === true) return { changes, cells: first.plan.cells, applied: false };
+  if (first.isNothing || review.isDryRun === true)
+    return { changes, cells: first.plan.cells, applied: false };
   await askToConfirm(first.doubts, review.confirm, () => review.show?.(changes));
   const { root, world } = repository;
   const lock = { purpose, now: world.now, randomBytes: world.randomBytes };
