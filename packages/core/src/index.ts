@@ -46,8 +46,20 @@ export {
 } from './people/services.ts';
 export type { Repository } from './repository.ts';
 export { type AnnounceRequest, announceSecrets } from './secrets/announce-secrets.ts';
+export {
+  type ComparedKey,
+  compareCells,
+  compareSecret,
+  type KeyOfCell,
+} from './secrets/compare-secrets.ts';
 export { type DeleteRequest, deleteSecrets } from './secrets/delete-secrets.ts';
 export { type ExecRequest, execWithSecrets } from './secrets/exec-with-secrets.ts';
+export {
+  type CarryingService,
+  type ExplainedCell,
+  type Explanation,
+  explainKey,
+} from './secrets/explain-key.ts';
 export { type ExportFormat, exportFormats } from './secrets/export-formats/all.ts';
 export { type ExportRequest, exportSecrets } from './secrets/export-secrets.ts';
 export { type GeneratedSecrets, type GenerateRequest, generateSecrets } from './secrets/generate-secrets.ts';
@@ -61,6 +73,13 @@ export {
   listKeys,
 } from './secrets/list-keys.ts';
 export { listNames, type NameKind } from './secrets/list-names.ts';
+export {
+  type FoundKey,
+  type SearchResult,
+  searchKeys,
+  searchValue,
+  type UnreadCell,
+} from './secrets/search-secrets.ts';
 export { type SetRequest, type SetResult, setSecret } from './secrets/set-secret.ts';
 export { maxValueBytes } from './secrets/value-rules.ts';
 export {

@@ -101,6 +101,59 @@ export const secretRows: readonly CommandDefinition[] = [
     load: () => import('../commands/delete.ts'),
   },
   {
+    name: 'search',
+    summary: 'Find keys by name, or where a value is used',
+    details:
+      'A pattern finds keys that hold it, or match it as a whole where it has * or ?; case does not count, and no key of yours is needed. With --value the value is asked for on a terminal, without echo, and read from standard input otherwise; every cell that you can read is searched, and no value is printed.\n\nExit code 0 when something was found, 1 when nothing was. Cells that could not be searched are named.',
+    arguments: [{ name: 'pattern', summary: 'a part of a name, such as URL, or DB_*', optional: true }],
+    options: [
+      { flag: '--value', summary: 'search for a value, which is not shown' },
+      { flag: '--trim-newline', summary: 'take one newline off the end of standard input' },
+    ],
+    examples: [
+      { line: 'clef search URL', does: 'list every key with "URL" in its name' },
+      { line: 'clef search --value', does: 'list the keys that have the value you type' },
+    ],
+    load: () => import('../commands/search.ts'),
+  },
+  {
+    name: 'compare',
+    summary: 'Tell whether values are equal, without showing them',
+    details:
+      'A key is compared with the same key of another cell, with another key, or, where no other cell is given, with a value that is asked for without echo or read from standard input. With two cells, every key of either is listed as equal, different, or in one of them only.\n\nExit code 0 when all is equal, 1 when not.',
+    arguments: [
+      cell,
+      { name: 'key', summary: 'the name of a secret; or another cell, to compare the two', completes: 'key' },
+      { name: 'other-cell', summary: 'the cell to compare with', optional: true, completes: 'cell' },
+      { name: 'other-key', summary: 'its key (default: the same name)', optional: true },
+    ],
+    options: [{ flag: '--trim-newline', summary: 'take one newline off the end of standard input' }],
+    examples: [
+      {
+        line: 'clef compare database/staging DB_URL database/production',
+        does: 'see whether two environments share a value',
+      },
+      { line: 'clef compare database/staging database/production', does: 'compare all keys of two cells' },
+      { line: 'clef compare payments/production API_KEY', does: 'check a value that you type' },
+    ],
+    load: () => import('../commands/compare.ts'),
+  },
+  {
+    name: 'explain',
+    summary: 'Tell what is known of a key without its value',
+    details:
+      'In which cells it is, who can read it, when and by whom it was changed, and which service identities carry it under which name. Needs no key of yours.',
+    arguments: [
+      { name: 'cell-or-key', summary: 'a key, to look for it in all cells; or a cell, before a key' },
+      { ...key, optional: true },
+    ],
+    examples: [
+      { line: 'clef explain DB_URL', does: 'look for the key in all cells' },
+      { line: 'clef explain database/production DB_URL', does: 'look at one cell' },
+    ],
+    load: () => import('../commands/explain.ts'),
+  },
+  {
     name: 'export',
     summary: 'Print the values of a cell for another program',
     details:

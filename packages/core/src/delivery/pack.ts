@@ -20,6 +20,7 @@ import { openCloudKeys } from '../keys/cloud-keys.ts';
 import { findSigner } from '../keys/signing-key.ts';
 import { findEnvironment, findService, findServiceEnvironment } from '../manifest/find.ts';
 import type { ServiceIdentity } from '../manifest/manifest.ts';
+import { servedName } from '../manifest/served-name.ts';
 import { manifestName, type Repository } from '../repository.ts';
 import { acquireLock, type HeldLock } from '../transaction/repository-lock.ts';
 import type { World } from '../world.ts';
@@ -179,7 +180,7 @@ async function mergeCells(
   const owners = new Map<string, Cell>();
   for (const { cell, values } of opened) {
     for (const [key, value] of values) {
-      const name = service.prefix === 'namespace' ? `${cell.namespace.replaceAll('-', '_')}__${key}` : key;
+      const name = servedName(service, cell.namespace, key);
       const owner = owners.get(name);
       if (owner !== undefined) throw conflict(name, owner, cell);
       owners.set(name, cell);
