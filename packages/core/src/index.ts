@@ -57,6 +57,7 @@ export { type ExecRequest, execWithSecrets } from './secrets/exec-with-secrets.t
 export {
   type CarryingService,
   type ExplainedCell,
+  type ExplainedRule,
   type Explanation,
   explainKey,
 } from './secrets/explain-key.ts';

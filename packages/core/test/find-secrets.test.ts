@@ -193,10 +193,36 @@ describe('explain needs no key', () => {
         },
         expect.objectContaining({ cell: 'user-data/staging', pending: true }),
       ],
+      rules: [],
       absent: ['user-data/production'],
     });
     const one = await explainKey(opened, { key: 'DB_URL', cell: 'user-data/development' });
     expect(one).toMatchObject({ cells: [{ cell: 'user-data/development' }], absent: [] });
+  });
+
+  it('what the schema of its namespace says, also of a key that is in no cell yet', async () => {
+    const repository = await repositoryWith(
+      { [first]: { PORT: '80', OTHER: 'x' } },
+      {
+        manifest: (text) =>
+          text.replace('namespaces: []', 'namespaces: [{ name: database, schema: schema.yaml }]'),
+      },
+    );
+    repository.write(
+      'schema.yaml',
+      'version: 1\nopen: false\nkeys:\n  PORT: { type: integer, min: 1, max: 65535, required: true, description: Where it listens }\n  LATER: { type: enum, pattern: "^x", values: [xa, xb] }\n',
+    );
+    const opened = await repository.open();
+    const rulesOf = async (key: string) => (await explainKey(opened, { key })).rules;
+    const file = { namespace: 'database', file: 'schema.yaml' };
+    const port = { type: 'integer', required: true, description: 'Where it listens', min: 1, max: 65_535 };
+    expect(await rulesOf('PORT')).toEqual([{ ...file, rule: port }]);
+    expect(await rulesOf('OTHER')).toEqual([{ ...file, closed: true }]);
+    expect(await explainKey(opened, { key: 'LATER' })).toMatchObject({
+      cells: [],
+      rules: [{ ...file, rule: { type: 'enum', pattern: '^x', values: ['xa', 'xb'] } }],
+      absent: [first, third, 'database/production'],
+    });
   });
 
   it('a name that changes how programs run is marked', async () => {

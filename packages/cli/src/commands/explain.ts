@@ -1,5 +1,11 @@
 // `clef explain`
-import { type ExplainedCell, type Explanation, explainKey, openRepository } from '@clef/core';
+import {
+  type ExplainedCell,
+  type ExplainedRule,
+  type Explanation,
+  explainKey,
+  openRepository,
+} from '@clef/core';
 import { escapeControl } from '@clef/strict';
 import { requiredArgument } from '../arguments.ts';
 import type { CommandContext, CommandInput } from '../command.ts';
@@ -23,14 +29,30 @@ export async function run(context: CommandContext, input: CommandInput): Promise
   return 0;
 }
 
-function linesOf({ key, isDangerous, cells, absent }: Explanation): readonly string[] {
+function linesOf({ key, isDangerous, cells, rules, absent }: Explanation): readonly string[] {
   return [
     key,
     ...(isDangerous
       ? ['  changes how programs run as soon as it is a variable: --allow-env lets it through']
       : []),
+    ...rules.flatMap(ruleLines),
     ...cells.flatMap(cellLines),
     ...(absent.length > 0 ? [`not in ${absent.join(', ')}`] : []),
+  ];
+}
+
+function ruleLines({ namespace, file, rule, closed }: ExplainedRule): readonly string[] {
+  if (rule === undefined) {
+    const not = `  not in the schema of ${namespace} (${file})`;
+    return closed ? [`${not}, which takes no other keys`] : [];
+  }
+  const { description, ...rest } = rule;
+  const parts = Object.entries(rest).map(([name, value]) =>
+    value === true ? name : `${name} ${String(value)}`,
+  );
+  return [
+    ...(description === undefined ? [] : [`  ${String(description)}`]),
+    `  schema of ${namespace} (${file}): ${parts.join(', ')}`,
   ];
 }
 

@@ -3,6 +3,8 @@
 import { checkEnvironmentName } from '@clef/host';
 import { type Cell, findCell, matrixCells } from '../cells/cell.ts';
 import { readSealedCell, readSidecar } from '../cells/read.ts';
+import type { KeyRule } from '../checks/schema.ts';
+import { readSchema } from '../checks/schema-file.ts';
 import { ClefError } from '../errors.ts';
 import { cellRecipients } from '../manifest/access.ts';
 import type { Manifest } from '../manifest/manifest.ts';
@@ -15,8 +17,19 @@ export type Explanation = {
   /** The name changes how programs run as soon as it is a variable. */
   readonly isDangerous: boolean;
   readonly cells: readonly ExplainedCell[];
+  /** What the schemas of its namespaces say of it. */
+  readonly rules: readonly ExplainedRule[];
   /** Cells beside these, of the same namespaces, that have no such key. */
   readonly absent: readonly string[];
+};
+
+/** The rule of one namespace, in the words of the schema's file; without `rule` the schema does not list the key. */
+export type ExplainedRule = {
+  readonly namespace: string;
+  readonly file: string;
+  readonly rule?: Readonly<Record<string, string | number | boolean | readonly string[]>>;
+  /** Keys that the schema does not list are refused. */
+  readonly closed?: true;
 };
 
 export type ExplainedCell = {
@@ -50,14 +63,53 @@ export async function explainKey(
   const all = target === undefined ? matrixCells(manifest) : [findCell(manifest, target)];
   const seen = await Promise.all(all.map((cell) => lookInto(repository, cell, key)));
   const cells = seen.flatMap(({ explained }) => explained ?? []);
-  if (cells.length === 0) throw nowhere(key, target, [...new Set(seen.flatMap(({ keys }) => keys))]);
+  const rules = await explainRules(repository, all, key);
+  const isKnown = cells.length > 0 || rules.some(({ rule }) => rule !== undefined);
+  if (!isKnown) throw nowhere(key, target, [...new Set(seen.flatMap(({ keys }) => keys))]);
   const isThere = (cell: Cell): boolean => cells.some(({ path }) => path === cell.path);
-  const namespaces = new Set(all.filter(isThere).map(({ namespace }) => namespace));
+  const listing = rules.flatMap(({ namespace, rule }) => (rule === undefined ? [] : namespace));
+  const namespaces = new Set([...all.filter(isThere).map(({ namespace }) => namespace), ...listing]);
   return {
     key,
     isDangerous: checkEnvironmentName(key) === 'dangerous',
     cells,
+    rules: rules.filter(({ namespace }) => namespaces.has(namespace)),
     absent: all.filter((cell) => namespaces.has(cell.namespace) && !isThere(cell)).map(({ label }) => label),
+  };
+}
+
+async function explainRules(
+  repository: Repository,
+  cells: readonly Cell[],
+  key: string,
+): Promise<readonly ExplainedRule[]> {
+  const rules: ExplainedRule[] = [];
+  for (const namespace of new Set(cells.map((cell) => cell.namespace))) {
+    const schema = await readSchema(repository, namespace);
+    if (schema === undefined) continue;
+    const rule = schema.keys.get(key);
+    rules.push({
+      namespace,
+      file: schema.file,
+      ...(rule ? { rule: plainRule(rule) } : schema.isOpen ? {} : { closed: true }),
+    });
+  }
+  return rules;
+}
+
+/** As the file of the schema writes it. */
+function plainRule(rule: KeyRule): NonNullable<ExplainedRule['rule']> {
+  const { type, isRequired, description, pattern, min, max, minLength, maxLength, values } = rule;
+  return {
+    type,
+    ...(isRequired && { required: true }),
+    ...(description !== undefined && { description }),
+    ...(pattern && { pattern: pattern.text }),
+    ...(min !== undefined && { min }),
+    ...(max !== undefined && { max }),
+    ...(minLength !== undefined && { min_length: minLength }),
+    ...(maxLength !== undefined && { max_length: maxLength }),
+    ...(values && { values }),
   };
 }
 
