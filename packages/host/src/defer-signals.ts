@@ -12,7 +12,7 @@ type Deferred = (typeof deferred)[number];
  */
 export async function deferSignals<T>(
   work: (isInterrupted: () => boolean) => Promise<T>,
-  beforeDeath: () => Promise<unknown>,
+  beforeDeath: () => Promise<void>,
 ): Promise<T> {
   const ours = deferred.filter((signal) => process.listenerCount(signal) === 0);
   let waiting: Deferred | undefined;
@@ -36,7 +36,7 @@ export async function deferSignals<T>(
   } finally {
     // Whatever work returned or threw: the person has asked for the end, and that is the news.
     if (waiting !== undefined) {
-      await beforeDeath().catch(() => undefined);
+      await beforeDeath();
       die(waiting);
     }
     stopListening();

@@ -262,21 +262,20 @@ function stagedFile(path: string, temporary: string, directory: Directory): Stag
 }
 
 /**
- * Creates a file that must not exist yet, with exactly `mode` whatever the umask, and syncs it and its directory (not
- * with `isDurable: false`: for what is worth nothing after a crash of the machine).
+ * Creates a file that must not exist yet, with exactly `mode` whatever the umask, and syncs it and its directory: with
+ * `isNameDurable: false` not the directory, so that after a crash of the machine it is there whole or not at all.
  * Throws `exists` when anything of that name is there, a dangling symbolic link too. Removes what it began on failure.
  */
 export async function createFileExclusive(
   path: string,
   bytes: Uint8Array,
-  options: { readonly mode: number; readonly isDurable?: boolean },
+  options: { readonly mode: number; readonly isNameDurable?: boolean },
 ): Promise<void> {
-  const isDurable = options.isDurable ?? true;
   await attempt('create', path, async () => {
     const directory = await openDirectoryOf(path, undefined);
     try {
-      await createWhole(directory.at(basename(path)), bytes, options.mode, isDurable);
-      if (isDurable) await directory.sync();
+      await createSynced(directory.at(basename(path)), bytes, options.mode);
+      if (options.isNameDurable ?? true) await directory.sync();
     } finally {
       await directory.close();
     }
@@ -284,22 +283,13 @@ export async function createFileExclusive(
 }
 
 async function createSynced(location: string, bytes: Uint8Array, mode: number): Promise<void> {
-  await createWhole(location, bytes, mode, true);
-}
-
-async function createWhole(
-  location: string,
-  bytes: Uint8Array,
-  mode: number,
-  isDurable: boolean,
-): Promise<void> {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
   const handle = await open(location, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     try {
       await handle.chmod(mode);
       await writeAll(handle, bytes);
-      if (isDurable) await handle.sync();
+      await handle.sync();
     } finally {
       // A failing close is a failing write: some file systems report lost data only here.
       await handle.close();

@@ -16,7 +16,15 @@ import { ClefError } from '../errors.ts';
 import { digestAt, digestOf, isAbsent } from './file-digest.ts';
 import { fileError } from './file-error.ts';
 import { waitForGit } from './git-busy.ts';
-import { commitPlan, type Journal, type JournalFile, removeJournal, rootName, writePlan } from './journal.ts';
+import {
+  commitPlan,
+  type Journal,
+  type JournalFile,
+  removeJournal,
+  removeRecord,
+  rootName,
+  writePlan,
+} from './journal.ts';
 import { isPlainPath } from './paths.ts';
 import { beside, inFolderOf, putInPlace, removeStaged, syncFolders, tidy } from './put-in-place.ts';
 import { changedSince, recover } from './recover.ts';
@@ -73,8 +81,7 @@ export async function withRepositoryLock<T>(
     if (recovery !== undefined && recovery.changed.length > 0) throw changedSince(recovery);
     return await body({ commit: (changes) => commitUnderLock(root, changes, options, lock) });
   } finally {
-    // The change is whole or taken back by now; the lock of a process that ends is as good as released.
-    await lock.release().catch(() => undefined);
+    await lock.release();
   }
 }
 
@@ -218,7 +225,8 @@ async function carryOut(transaction: Transaction, isInterrupted: () => boolean):
     throw error;
   }
   // All is in place and durable; what cannot be removed now is removed by the next command.
-  await removeJournal(root, isRecorded ? 'journal' : 'journal.plan').catch(() => undefined);
+  const removal = isRecorded ? removeRecord(root, journal) : removeJournal(root, 'journal.plan', false);
+  await removal.catch(() => undefined);
 }
 
 /** Everything that can fail for want of space or permission, and the last look at all files. */
@@ -292,7 +300,7 @@ async function forget(root: string, journal: Journal): Promise<void> {
   try {
     await removeStaged(root, journal);
     await tidy(root, { ...journal, discard: [] });
-    await removeJournal(root, 'journal.plan');
+    await removeJournal(root, 'journal.plan', false);
   } catch {
     // The failure that led here is the news.
     return;
@@ -313,12 +321,12 @@ async function takeBack(transaction: Transaction, failure: unknown): Promise<voi
   } catch (error) {
     throw halfWritten(transaction, failure, error);
   }
-  await removeJournal(root, 'journal.plan').catch(() => undefined);
+  await removeJournal(root, 'journal.plan', false).catch(() => undefined);
 }
 
 /** Nothing is in place: without its record the change has not happened. */
 async function dropRecord({ root, journal }: Transaction): Promise<void> {
-  await removeJournal(root, 'journal');
+  await removeJournal(root, 'journal', true);
   await forget(root, journal);
 }
 
@@ -343,7 +351,7 @@ async function reverse(transaction: Transaction, done: readonly number[]): Promi
     temporary === undefined || done.includes(index) ? [] : [beside(path, temporary)],
   );
   const way = { ...plan, folders: [...new Set([...journal.folders, ...plan.folders])], discard };
-  await removeJournal(root, 'journal.plan');
+  await removeJournal(root, 'journal.plan', false);
   try {
     await prepare({ root, options, changes: back, journal: way }, () => false);
   } catch (error) {
@@ -353,7 +361,7 @@ async function reverse(transaction: Transaction, done: readonly number[]): Promi
   await commitPlan(root);
   await putAllInPlace(root, way);
   await tidy(root, way);
-  await removeJournal(root, 'journal');
+  await removeRecord(root, way);
 }
 
 function halfWritten({ journal }: Transaction, failure: unknown, cause: unknown): unknown {

@@ -204,14 +204,23 @@ export async function commitPlan(root: string): Promise<void> {
   });
 }
 
-/** The change is over. Synced for a commit record: one that came back after a crash would find other files. */
-export async function removeJournal(root: string, name: JournalName): Promise<void> {
+/**
+ * The change is over. With `isDurable` for good: a record of a removal that came back after a crash of the machine would
+ * remove what somebody has put there since. Any other one finds its files in place and nothing to do.
+ */
+export async function removeJournal(root: string, name: JournalName, isDurable: boolean): Promise<void> {
   await asClefError(name, () =>
     inFolder(join(root, journalFolder), root, async (folder) => {
       const wasThere = await folder.remove(name);
-      if (wasThere && name === 'journal') await folder.sync();
+      if (wasThere && isDurable) await folder.sync();
     }),
   );
+}
+
+/** Removes the commit record of a change that is in place. */
+export async function removeRecord(root: string, { files }: Journal): Promise<void> {
+  const hasRemovals = files.some(({ after }) => after === undefined);
+  await removeJournal(root, 'journal', hasRemovals);
 }
 
 async function asClefError<T>(name: JournalName, work: () => Promise<T>): Promise<T> {

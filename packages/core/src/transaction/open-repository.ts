@@ -62,6 +62,6 @@ async function settleUnderLock(world: World, root: string, options: LockOptions)
       message: recoveryNotice(recovery),
     });
   } finally {
-    await lock.release().catch(() => undefined);
+    await lock.release();
   }
 }

@@ -3,7 +3,14 @@
 
 import { escapeControl } from '@clef/strict';
 import { ClefError } from '../errors.ts';
-import { hasJournal, type Journal, type JournalName, readJournal, removeJournal } from './journal.ts';
+import {
+  hasJournal,
+  type Journal,
+  type JournalName,
+  readJournal,
+  removeJournal,
+  removeRecord,
+} from './journal.ts';
 import { putInPlace, removeStaged, syncFolders, tidy } from './put-in-place.ts';
 
 /** What was settled. */
@@ -41,20 +48,20 @@ async function finish(root: string): Promise<Recovery> {
   await syncFolders(root, journal);
   await removeStaged(root, journal);
   await tidy(root, journal);
-  await removeJournal(root, 'journal');
+  await removeRecord(root, journal);
   return { outcome: 'finished', purpose: journal.purpose, changed };
 }
 
 /** Nothing was put in place under a plan, or one file that is whole. */
-async function takeBack(root: string): Promise<Recovery | undefined> {
+async function takeBack(root: string): Promise<Recovery> {
   const journal = await readJournal(root, 'journal.plan');
   if (journal === 'damaged') {
-    await removeJournal(root, 'journal.plan');
-    return undefined;
+    await removeJournal(root, 'journal.plan', false);
+    return { outcome: 'taken_back', purpose: 'it had hardly begun', changed: [] };
   }
   await removeStaged(root, journal);
   await tidy(root, { ...journal, discard: [] });
-  await removeJournal(root, 'journal.plan');
+  await removeJournal(root, 'journal.plan', false);
   return { outcome: 'taken_back', purpose: journal.purpose, changed: [] };
 }
 

@@ -1,7 +1,7 @@
 // One writer in a repository at a time: the file .clef/lock. It appears whole (a link to a finished file) and is taken
 // over only from a holder that is certainly dead, and then by exactly one process.
 
-import { link, lstat, mkdir, readdir, unlink, writeFile } from 'node:fs/promises';
+import { link, lstat, mkdir, readdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createFileExclusive, fsyncDirectory, HostError, readRegularFile } from '@clef/host';
@@ -22,7 +22,10 @@ export type LockOptions = {
   readonly breakLock?: boolean;
 };
 
-/** A lock that is held; {@link release} is its only way out. */
+/**
+ * A lock that is held; {@link release} is its only way out. It does not fail: the work is done by then, and the lock of a
+ * process that ends is as good as released.
+ */
 export type HeldLock = { release(): Promise<void> };
 
 const folder = '.clef';
@@ -44,16 +47,14 @@ export async function acquireLock(root: string, options: LockOptions): Promise<H
   const nonce = encodeHex(options.randomBytes(16));
   const self = await describeThisProcess(escapeControl(options.purpose).slice(0, 200), options.now(), nonce);
   const candidate: Candidate = { directory, self, path: join(directory, `lock.${self.pid}.${nonce}`) };
-  await asClefError('.clef/lock', () =>
-    createFileExclusive(candidate.path, formatLock(self), { mode: 0o644, isDurable: false }),
-  );
+  await writeCandidate(candidate);
   try {
     await waitForTurn(candidate, options);
   } finally {
     await unlinkIfThere(candidate.path);
   }
   await removeOldTraces(directory);
-  return { release: () => unlinkIfThere(lockOf(directory)) };
+  return { release: () => unlinkIfThere(lockOf(directory)).catch(() => undefined) };
 }
 
 type Candidate = { readonly directory: string; readonly self: LockHolder; readonly path: string };
@@ -150,9 +151,11 @@ function ignoreExisting(error: unknown): void {
   if (!(error instanceof HostError) || error.code !== 'exists') throw error;
 }
 
-/** No sync: after a crash of the machine the boot is another one, and the lock is worth nothing. */
+/** Its content is synced: after a crash of the machine a lock that says nothing would never be taken over. */
 async function writeCandidate({ path, self }: Candidate): Promise<void> {
-  await asClefError('.clef/lock', () => writeFile(path, formatLock(self), { flag: 'w', mode: 0o644 }));
+  await asClefError('.clef/lock', () =>
+    createFileExclusive(path, formatLock(self), { mode: 0o644, isNameDurable: false }),
+  );
 }
 
 /** A link appears whole or not at all. Where a file system has no hard links, an exclusive file must do. */
@@ -178,7 +181,7 @@ async function linkIfFree(candidate: Candidate, name: string): Promise<boolean> 
 
 async function createIfFree(to: string, bytes: Uint8Array): Promise<boolean> {
   try {
-    await createFileExclusive(to, bytes, { mode: 0o644, isDurable: false });
+    await createFileExclusive(to, bytes, { mode: 0o644, isNameDurable: false });
     return true;
   } catch (error) {
     if (error instanceof HostError && error.code === 'exists') return false;
