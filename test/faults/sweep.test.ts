@@ -1,0 +1,74 @@
+// F-01 to F-03, F-05, F-08, INV-100, INV-103: every command that changes files is killed, or its disk fails, at each of its changing
+// calls. A sample of the points by default; all of them with CLEF_FAULT_SWEEP=full.
+
+import { rmSync } from 'node:fs';
+import { afterAll, describe, expect, it } from 'vitest';
+import { scenarios } from './scenarios.ts';
+import { inTurns, newBench, type Prepared, prepare } from './stage.ts';
+import { errorPoint, type Finding, killPoint, spread } from './sweep.ts';
+
+const isFull = process.env['CLEF_FAULT_SWEEP'] === 'full';
+const kills = isFull ? Number.POSITIVE_INFINITY : 8;
+const recoveryKills = isFull ? 40 : 3;
+const errors = isFull ? Number.POSITIVE_INFINITY : 3;
+const errnos = isFull ? ['ENOSPC', 'EIO', 'EROFS', 'EDQUOT', 'EMFILE', 'EACCES'] : ['ENOSPC', 'EIO', 'EROFS'];
+
+const bench = newBench();
+const figures: string[] = [];
+afterAll(() => {
+  rmSync(bench, { recursive: true, force: true });
+  process.stderr.write(`fault points: ${figures.join('; ')}\n`);
+});
+
+/** All points of one kind, as what was wrong with each. */
+async function sweep(name: string, jobs: readonly (() => Promise<Finding>)[]): Promise<readonly Finding[]> {
+  const findings = await inTurns(jobs);
+  figures.push(`${name} ${findings.length}`);
+  return findings;
+}
+
+const wrong = (findings: readonly Finding[]): readonly Finding[] =>
+  findings.filter(({ problems }) => problems.length > 0);
+
+describe.each(scenarios)('$name', (scenario) => {
+  let prepared: Prepared;
+
+  it('F-01, INV-100: killed before and after a changing call, the next command leaves all old or all new', async () => {
+    prepared = await prepare(bench, scenario);
+    expect(prepared.calls).toBeGreaterThan(8);
+    const findings = await sweep(
+      `${scenario.name}, ${prepared.calls} calls: killed`,
+      spread(prepared.calls, kills).flatMap((at) => [
+        ...(isFull || at % 2 === 0 ? [() => killPoint(prepared, { at, action: 'kill-after' })] : []),
+        () => killPoint(prepared, { at, action: 'kill-before' }),
+      ]),
+    );
+    expect(wrong(findings)).toEqual([]);
+  }, 3_600_000);
+
+  it('F-02, INV-103: also where the recovery is killed, and killed again', async () => {
+    // From the last third on there is something to settle.
+    const from = Math.floor(prepared.calls / 3);
+    const points = spread(prepared.calls - from, recoveryKills).map((at) => at + from);
+    const findings = await sweep(
+      'recovery killed',
+      points.map(
+        (at, index) => () =>
+          killPoint(prepared, { at, action: 'kill-before' }, [2 + ((index * 3) % 11), 5 + (index % 7)]),
+      ),
+    );
+    expect(wrong(findings)).toEqual([]);
+    if (scenario.isSingleFile !== true) expect(findings.some(({ wasSettled }) => wasSettled)).toBe(true);
+  }, 3_600_000);
+
+  it('F-03, F-05, F-08: an error at a changing call changes nothing, exits with 8 and shows no value', async () => {
+    const jobs = errnos.flatMap((errno, index) =>
+      spread(prepared.calls, errors).flatMap((at) => {
+        const point = (stays: boolean) => () => errorPoint(prepared, { at, action: 'error', errno, stays });
+        return isFull ? [point(false), point(true)] : [point((at + index) % 2 === 0)];
+      }),
+    );
+    const findings = await sweep('failed', jobs);
+    expect(wrong(findings)).toEqual([]);
+  }, 3_600_000);
+});

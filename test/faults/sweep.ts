@@ -1,0 +1,86 @@
+// One point of a sweep: a fault at one call of one command, the next command, and the verdict on both.
+
+import { canary } from './scenarios.ts';
+import { type Fault, judge, noticesIn, type Prepared, readTree, removePlace, run } from './stage.ts';
+
+/** What was wrong at a point; empty where nothing was. */
+export type Finding = {
+  readonly point: string;
+  readonly problems: readonly string[];
+  readonly wasSettled: boolean;
+};
+
+/** Kills the command, kills what comes after it where asked, and lets the next one through. */
+export async function killPoint(
+  prepared: Prepared,
+  fault: Fault,
+  killsOfRecovery: readonly number[] = [],
+): Promise<Finding> {
+  const { scenario } = prepared;
+  const place = prepared.copy();
+  const problems: string[] = [];
+  const killed = await run(place, scenario.run, fault);
+  if (killed.exitCode !== 137 && killed.exitCode !== 0)
+    problems.push(`exit ${killed.exitCode}: ${killed.stderr}`);
+  for (const at of killsOfRecovery) await run(place, { args: scenario.look }, { at, action: 'kill-before' });
+  const hadJournal = readTree(place).leftovers.some((path) => path.startsWith('.clef/journal'));
+  const next = await run(place, { args: scenario.look });
+  problems.push(...problemsOf(prepared, place, next));
+  if (hadJournal && noticesIn(next.stderr) !== 1) problems.push(`no notice: ${next.stderr}`);
+  // Once more only where there was something to settle: a second notice would be a second recovery.
+  if (hadJournal && noticesIn((await run(place, { args: scenario.look })).stderr) > 0)
+    problems.push('told twice');
+  removePlace(place);
+  const point = `${scenario.name}: ${fault.action} ${fault.at} ${killsOfRecovery.join(',')}`;
+  return { point, problems, wasSettled: hadJournal };
+}
+
+function problemsOf(
+  prepared: Prepared,
+  place: Parameters<typeof readTree>[0],
+  next: Awaited<ReturnType<typeof run>>,
+): readonly string[] {
+  const { tree, leftovers } = readTree(place);
+  const verdict = judge(prepared, tree);
+  const wanted = verdict === 'new' ? prepared.newLook : prepared.oldLook;
+  const isTold = prepared.scenario.isSingleFile === true ? leftovers.length > 1 : leftovers.length > 0;
+  return [
+    ...(verdict === 'mixed' ? ['mixed'] : []),
+    ...(isTold ? [`left: ${leftovers.join(', ')}`] : []),
+    ...(next.stdout === wanted.stdout && next.exitCode === wanted.exitCode
+      ? []
+      : [`the next command: ${next.exitCode} ${next.stderr}`]),
+    ...(next.stderr.includes(canary) ? ['a value on stderr'] : []),
+  ];
+}
+
+/** Lets one call fail, or all from it on. */
+export async function errorPoint(prepared: Prepared, fault: Fault): Promise<Finding> {
+  const { scenario } = prepared;
+  const place = prepared.copy();
+  const ran = await run(place, scenario.run, fault);
+  const atOnce = judge(prepared, readTree(place).tree);
+  const problems: string[] = [];
+  const isHalf = fault.stays === true && ran.exitCode === 9 && ran.stderr.includes('neither be finished');
+  if (ran.exitCode === 0 && atOnce !== 'new') problems.push(`success, but ${atOnce}`);
+  if (ran.exitCode !== 0 && !isHalf && ran.exitCode !== 8)
+    problems.push(`exit ${ran.exitCode}: ${ran.stderr}`);
+  if (ran.exitCode !== 0 && !isHalf && atOnce !== 'old')
+    problems.push(`refused, but ${atOnce}: ${ran.stderr}`);
+  if (ran.stderr.includes(canary)) problems.push('a value on stderr');
+  const next = await run(place, { args: scenario.look });
+  problems.push(...problemsOf(prepared, place, next));
+  removePlace(place);
+  const how = fault.stays === true ? 'from' : 'at';
+  return { point: `${scenario.name}: ${fault.errno} ${how} ${fault.at}`, problems, wasSettled: isHalf };
+}
+
+/** `count` numbers from 1 to `last`, spread evenly, always the same. */
+export function spread(last: number, count: number): readonly number[] {
+  if (count >= last) return Array.from({ length: last }, (_, index) => index + 1);
+  return [
+    ...new Set(
+      Array.from({ length: count }, (_, index) => 1 + Math.round((index * (last - 1)) / (count - 1))),
+    ),
+  ];
+}
