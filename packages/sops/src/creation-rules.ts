@@ -89,7 +89,7 @@ export function parseRecipients(
 
 const readers: Readonly<Record<RecipientField, (text: string, aws: AwsSettings) => Recipient>> = {
   age: (text) => {
-    checkAgeRecipient(text);
+    checkAgeRecipient(text, { allowPlugins: true });
     return { type: 'age', recipient: text };
   },
   pgp: (text) => {

@@ -5,7 +5,6 @@ import {
   decryptTree,
   parseSopsFile,
   recipientName,
-  recipientOf,
   recipientsOf,
   SopsError,
   type SopsFile,
@@ -14,7 +13,8 @@ import {
 } from '@clef/sops';
 import { ClefError } from '../errors.ts';
 import { fromGroundError } from '../from-ground-error.ts';
-import { findAgeIdentities, ownRecipients } from '../keys/age-keys.ts';
+import { findAgeIdentities, ownRecipients, recipientsOfIdentities } from '../keys/age-keys.ts';
+import { agePlugins, programFailure } from '../keys/age-plugins.ts';
 import { sopsCloudKeys } from '../keys/cloud-keys.ts';
 import { cellRecipients } from '../manifest/access.ts';
 import type { Manifest } from '../manifest/manifest.ts';
@@ -127,10 +127,13 @@ export async function unlock(repository: Repository, { cell, file }: SealedCell)
   try {
     return await unwrapDataKey(file, {
       ageIdentities: () => findAgeIdentities(world, recipients),
+      agePlugins: agePlugins(world),
       kms: sopsCloudKeys(world),
     });
   } catch (error) {
     if (!(error instanceof SopsError)) throw error;
+    if (error.code === 'key_service' && error.cause instanceof SopsError)
+      throw programFailure(error.cause, `open "${cell.label}"`);
     if (error.code === 'key_service')
       throw fromGroundError(error.cause, { action: `open "${cell.label}"`, file: cell.path });
     if (error.code !== 'no_matching_key') throw fromSopsError(error, cell);
@@ -143,7 +146,7 @@ async function noKeyOpens(
   cell: Cell,
   recipients: readonly string[],
 ): Promise<ClefError> {
-  const tried = await Promise.all((await findAgeIdentities(world, recipients)).map(recipientOf));
+  const tried = await recipientsOfIdentities(await findAgeIdentities(world, recipients));
   const own = [...new Set([...(await ownRecipients(world)), ...tried])];
   const location = { file: cell.path };
   if (own.length === 0) {

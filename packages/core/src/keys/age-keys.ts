@@ -16,8 +16,13 @@ const commandSeconds = 30;
  * else from keys.yaml.
  */
 export async function ownRecipients(world: World): Promise<readonly string[]> {
-  if (hasOverride(world)) return Promise.all((await overrideIdentities(world)).map(recipientOf));
+  if (hasOverride(world)) return recipientsOfIdentities(await overrideIdentities(world));
   return (await listAgeKeys(world)).map((entry) => entry.recipient);
+}
+
+/** The recipients of identities; a plugin's is known to its program only, and is left out. */
+export function recipientsOfIdentities(identities: readonly AgeIdentity[]): Promise<readonly string[]> {
+  return Promise.all(identities.filter(({ kind }) => kind !== 'plugin').map(recipientOf));
 }
 
 /**

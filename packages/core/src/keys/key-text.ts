@@ -2,6 +2,7 @@
 import { HostError, readRegularFile, statRegularFile } from '@clef/host';
 import {
   type AgeIdentity,
+  type AgeKeyOptions,
   decryptWithPassphrase,
   isEncryptedKeyFile,
   parseAgeIdentities,
@@ -54,7 +55,7 @@ export async function identitiesOf(
   bytes: Uint8Array,
   where: string,
 ): Promise<readonly AgeIdentity[]> {
-  return readIdentities(await keyTextOf(world, bytes, where), where);
+  return readIdentities(await keyTextOf(world, bytes, where), where, { allowPlugins: true });
 }
 
 /**
@@ -93,9 +94,13 @@ function textOf(bytes: Uint8Array, where: string): string {
 }
 
 /** @throws {ClefError} `bad_identity`, `no_age_key` for a public key. */
-export function readIdentities(text: string, where: string): readonly AgeIdentity[] {
+export function readIdentities(
+  text: string,
+  where: string,
+  options: AgeKeyOptions = {},
+): readonly AgeIdentity[] {
   try {
-    return parseAgeIdentities(text);
+    return parseAgeIdentities(text, options);
   } catch (error) {
     if (!(error instanceof SopsError)) throw error;
     // A public key alone is the commonest slip, and no sign of a damaged private one (catalogue D02).

@@ -3,6 +3,7 @@ import { type ChildExit, type ChildRequest, HostError, runChild } from '@clef/ho
 import { readPendingKeys } from '../cells/read.ts';
 import { ClefError } from '../errors.ts';
 import { fromGroundError } from '../from-ground-error.ts';
+import { isOwnVariable } from '../keys/own-variables.ts';
 import type { Repository } from '../repository.ts';
 import { type Choice, chooseValues, chosenCells } from './choose-values.ts';
 import { refuseDangerousNames } from './environment-policy.ts';
@@ -18,9 +19,6 @@ export type ExecRequest = Choice & {
   /** Mask the values in the command's output, which then goes through pipes. */
   readonly redact?: boolean;
 };
-
-/** Variables that open secrets: of no use to the child, and worth stealing (catalogue INV-94). */
-const ownVariables = /^(CLEF_AGE_KEY|CLEF_SIGNING_|CLEF_AGENT_|SOPS_AGE_)/;
 
 /**
  * Runs the command to its end with our own standard streams; signals are passed on.
@@ -83,7 +81,7 @@ function inherited(
     (entry): entry is [string, string] =>
       entry[1] !== undefined &&
       (!pristine || entry[0] === 'PATH' || entry[0] === 'HOME') &&
-      (keepClefVariables || !ownVariables.test(entry[0])),
+      (keepClefVariables || !isOwnVariable(entry[0])),
   );
   return Object.fromEntries(entries);
 }

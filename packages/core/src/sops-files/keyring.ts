@@ -10,7 +10,6 @@ import {
   parseAgeIdentities,
   parseDecryptionOrder,
   parseSshIdentity,
-  recipientOf,
   recipientsOf,
   SopsError,
   type SopsFile,
@@ -18,7 +17,8 @@ import {
 } from '@clef/sops';
 import { decodeUtf8 } from '@clef/strict';
 import { ClefError } from '../errors.ts';
-import { clefIdentities } from '../keys/age-keys.ts';
+import { clefIdentities, recipientsOfIdentities } from '../keys/age-keys.ts';
+import { agePlugins } from '../keys/age-plugins.ts';
 import { sopsCloudKeys } from '../keys/cloud-keys.ts';
 import { platformConfigFolder } from '../keys/config-folder.ts';
 import { listAgeKeys } from '../keys/key-store.ts';
@@ -37,6 +37,8 @@ type Found = {
 };
 type Source = { readonly name: string; readonly read: () => Promise<Found> };
 const nothing: Found = { identities: [] };
+/** They are of no use until the person has named their program. */
+const withPlugins = { allowPlugins: true };
 
 /**
  * The data key of a file. Keys behind a passphrase are asked for only where no other opens it.
@@ -68,12 +70,13 @@ export async function openSopsFile(
   });
 }
 
-/** What wrapping a data key needs: the clouds and GnuPG. */
+/** What wrapping a data key needs: the clouds, GnuPG and the person's age plugins. */
 export function wrappingKeyring(world: World): Keyring {
   const { environment } = world;
   const command = environment['SOPS_GPG_EXEC'];
   return {
     kms: sopsCloudKeys(world),
+    agePlugins: agePlugins(world),
     gpg: { command: command === undefined || command === '' ? 'gpg' : command, environment },
   };
 }
@@ -130,7 +133,9 @@ function sources(world: World, recipients: readonly string[]): readonly Source[]
   };
   const sshFile = (path: string) => sshIdentities(world, path);
   return [
-    ...variable('SOPS_AGE_KEY', async (text) => ({ identities: parseAgeIdentities(oneALine(text)) })),
+    ...variable('SOPS_AGE_KEY', async (text) => ({
+      identities: parseAgeIdentities(oneALine(text), withPlugins),
+    })),
     ...variable('SOPS_AGE_KEY_FILE', (path) => ageFile(world, path)),
     ...variable('SOPS_AGE_KEY_CMD', (line) => ageCommand(world, line, recipients)),
     { name: 'your SOPS key file', read: () => ifThere(ageFile(world, defaultKeyFile(world))) },
@@ -171,7 +176,7 @@ async function ageFile(world: World, path: string): Promise<Found> {
 }
 
 async function ageIdentitiesIn(world: World, bytes: Uint8Array, where: string): Promise<Found> {
-  if (!isEncryptedKeyFile(bytes)) return { identities: parseAgeIdentities(textOf(bytes)) };
+  if (!isEncryptedKeyFile(bytes)) return { identities: parseAgeIdentities(textOf(bytes), withPlugins) };
   return { identities: [], locked: () => identitiesOf(world, bytes, where) };
 }
 
@@ -198,7 +203,7 @@ async function ageCommand(world: World, line: string, recipients: readonly strin
     );
     if (found.locked !== undefined) return { ...found, identities };
     identities.push(...found.identities);
-    const names = await Promise.all(found.identities.map((each) => recipientOf(each)));
+    const names = await recipientsOfIdentities(found.identities);
     if (names.some((each) => recipients.includes(each))) break;
   }
   return { identities };

@@ -6,6 +6,7 @@ import { type SopsCode, SopsError } from '@clef/sops';
 import { escapeControl } from '@clef/strict';
 import { ClefError, type ErrorCode } from '../errors.ts';
 import { fromGroundError, uncapitalised } from '../from-ground-error.ts';
+import { programFailure } from '../keys/age-plugins.ts';
 
 /** The outcomes of SOPS (spec sops-format, section 14), and `not_covered` for what only the real tool does. */
 export type SopsOutcome =
@@ -185,7 +186,7 @@ function fromEngine(error: SopsError, stage: Stage, name: string): unknown {
   const { line, column } = error.position ?? {};
   const where = `"${escapeControl(name)}"${line === undefined ? '' : ` line ${line}`}`;
   const key = error.path === undefined || error.path.length === 0 ? undefined : error.path.join('.');
-  const service = error.cause instanceof KmsError ? serviceAdvice(error.cause) : undefined;
+  const service = serviceAdvice(error.cause);
   return new SopsOperationError(outcome, {
     code: service?.code ?? row.code,
     message: `Cannot ${actions[stage]} ${where}${key === undefined ? '' : `, "${escapeControl(key)}"`}: ${uncapitalised(error.message)}${service?.why ?? ''}`,
@@ -200,9 +201,13 @@ function fromEngine(error: SopsError, stage: Stage, name: string): unknown {
   });
 }
 
-/** What the key service itself said, where it did. */
-function serviceAdvice(cause: KmsError): { code: ErrorCode; hint: string; why: string } | undefined {
-  const judged = fromGroundError(cause, { action: 'use the key' });
+/** What the key service or the program itself said, where it did. */
+function serviceAdvice(cause: unknown): { code: ErrorCode; hint: string; why: string } | undefined {
+  if (!(cause instanceof KmsError || cause instanceof SopsError)) return undefined;
+  const judged =
+    cause instanceof KmsError
+      ? fromGroundError(cause, { action: 'use the key' })
+      : programFailure(cause, 'use the key');
   if (!(judged instanceof ClefError)) return undefined;
   return { code: judged.code, hint: judged.hint, why: `: ${uncapitalised(cause.message)}` };
 }

@@ -122,11 +122,20 @@ async function openWithPlugins(
   identities: readonly AgeIdentity[],
   plugins: AgePlugins | undefined,
 ): Promise<Uint8Array | AgeFailure> {
+  const failures: SopsError[] = [];
   for (const identity of identities) {
     if (identity.kind !== 'plugin') continue;
-    const fileKey = await unwrapByPlugin(plugins, identity, file.stanzas);
-    if (fileKey !== undefined) return openWithFileKey(file, fileKey);
+    try {
+      const fileKey = await unwrapByPlugin(plugins, identity, file.stanzas);
+      if (fileKey !== undefined) return openWithFileKey(file, fileKey);
+    } catch (error) {
+      // The next plugin may open the file all the same.
+      if (!(error instanceof SopsError)) throw error;
+      failures.push(error);
+    }
   }
+  const [failure] = failures;
+  if (failure !== undefined) throw failure;
   return 'no_match';
 }
 

@@ -19,8 +19,8 @@ export type PluginQuestion = {
 };
 
 export type AgePlugins = {
-  /** From a plugin's name to the absolute path of its program. */
-  readonly programs: ReadonlyMap<string, string>;
+  /** The absolute path of the program for a plugin's name; undefined where none is configured. */
+  readonly programOf: (name: string) => Promise<string | undefined>;
   /** All of the environment that a program gets. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The answer: text for `public` and `secret`, true or false for `confirm`, anything for a message; undefined for none. */
@@ -92,7 +92,7 @@ async function converse(
   { name, phase, question }: Conversation,
   take: (stanza: AgeStanza) => 'ok' | 'unsupported',
 ): Promise<void> {
-  const { program, configured } = programOf(plugins, name);
+  const { program, configured } = await programFor(plugins, name);
   try {
     const child = await openChild({
       command: program,
@@ -115,11 +115,11 @@ async function converse(
   }
 }
 
-function programOf(
+async function programFor(
   plugins: AgePlugins | undefined,
   name: string,
-): { program: string; configured: AgePlugins } {
-  const program = isPluginName(name) ? plugins?.programs.get(name) : undefined;
+): Promise<{ program: string; configured: AgePlugins }> {
+  const program = isPluginName(name) ? await plugins?.programOf(name) : undefined;
   if (plugins === undefined || program === undefined) {
     throw new SopsError('unsupported', `No program is configured for the age plugin "${excerpt(name)}"`);
   }

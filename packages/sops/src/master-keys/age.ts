@@ -29,8 +29,10 @@ export const ageKey: MasterKeyType<Extract<Recipient, { type: 'age' }>> = {
       const result = await decryptArmoredAge(enc, identities, keyring.agePlugins);
       return typeof result === 'string' ? { reason: result } : result;
     } catch (cause) {
-      // A plugin that failed: another key may open the file all the same.
-      if (cause instanceof SopsError && cause.code === 'key_service') return { reason: 'service', cause };
+      // A plugin that failed, or that nobody has named a program for: another key may open the file all the same.
+      const isPlugin =
+        cause instanceof SopsError && (cause.code === 'key_service' || cause.code === 'unsupported');
+      if (isPlugin) return { reason: 'service', cause };
       throw cause;
     }
   },
