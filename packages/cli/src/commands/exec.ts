@@ -26,5 +26,6 @@ export async function run(context: CommandContext, input: CommandInput): Promise
     keepClefVariables: input.has('--keep-clef-env'),
     allowedEnvironmentNames: input.list('--allow-env'),
     redact: input.has('--redact'),
+    watch: input.has('--watch'),
   });
 }

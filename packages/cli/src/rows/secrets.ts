@@ -199,6 +199,10 @@ export const secretRows: readonly CommandDefinition[] = [
       },
       { flag: '--keep-clef-env', summary: 'pass on CLEF_AGE_KEY… and the like too' },
       {
+        flag: '--watch',
+        summary: 'end the command (SIGTERM, after 10 s SIGKILL) and start it anew when its values change',
+      },
+      {
         flag: '--redact',
         summary: "mask the values in the command's output, which then goes through a pipe, no terminal",
       },

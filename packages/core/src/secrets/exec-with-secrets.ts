@@ -7,6 +7,7 @@ import { isOwnVariable } from '../keys/own-variables.ts';
 import type { Repository } from '../repository.ts';
 import { type Choice, chooseValues, chosenCells } from './choose-values.ts';
 import { refuseDangerousNames } from './environment-policy.ts';
+import type { RunHooks } from './run-watched.ts';
 
 export type ExecRequest = Choice & {
   readonly command: string;
@@ -18,6 +19,8 @@ export type ExecRequest = Choice & {
   readonly allowedEnvironmentNames: readonly string[];
   /** Mask the values in the command's output, which then goes through pipes. */
   readonly redact?: boolean;
+  /** Start the command anew when the values change. */
+  readonly watch?: boolean;
 };
 
 /**
@@ -27,8 +30,22 @@ export type ExecRequest = Choice & {
  * what choosing values can give.
  */
 export async function execWithSecrets(repository: Repository, request: ExecRequest): Promise<number> {
+  if (request.watch === true) return watchWithSecrets(repository, request);
   const [values] = await Promise.all([valuesFor(repository, request), warnOfPending(repository, request)]);
   return (await runWith(repository, request, values)).exitCode;
+}
+
+async function watchWithSecrets(repository: Repository, request: ExecRequest): Promise<number> {
+  const { runWatched } = await import('./run-watched.ts');
+  const { exitCode } = await runWatched(repository, {
+    choice: request,
+    read: async (current) => {
+      const [values] = await Promise.all([valuesFor(current, request), warnOfPending(current, request)]);
+      return values;
+    },
+    run: (values, hooks) => runWith(repository, request, values, hooks),
+  });
+  return exitCode;
 }
 
 /** The chosen values, under names that a child may have. */
@@ -53,6 +70,7 @@ async function runWith(
   repository: Repository,
   request: ExecRequest,
   values: ReadonlyMap<string, string>,
+  hooks?: RunHooks,
 ): Promise<ChildExit> {
   const { redactOutput } = request.redact === true ? await import('./redaction/redact-output.ts') : {};
   const child: ChildRequest = {
@@ -66,6 +84,7 @@ async function runWith(
       ...child,
       stdio: 'inherit',
       forwardSignals: true,
+      ...hooks,
       ...(redactOutput && { filters: redactOutput(repository, values) }),
     });
   } catch (error) {
