@@ -1,6 +1,7 @@
 // Every command, one row each, by subject: help, completion and docs/commands.md are made from this table.
 import type { CommandDefinition } from './command.ts';
 import { keyRows } from './rows/keys.ts';
+import { matrixRows } from './rows/matrix.ts';
 import { peopleRows } from './rows/people.ts';
 import { runtimeRows } from './rows/runtime.ts';
 import { secretRows } from './rows/secrets.ts';
@@ -10,6 +11,8 @@ import { startRows } from './rows/start.ts';
 
 /** What each group of two-word commands is about. */
 export const groups: Readonly<Record<string, string>> = {
+  namespace: 'Namespaces: groups of secrets that belong together',
+  environment: 'Environments: where secrets are used',
   recipients: 'Who may read: people, their age keys, and what each may open',
   key: 'Your own age keys: making, carrying and looking at them',
   service: 'Service identities: what a workload gets, sealed to its own key',
@@ -20,6 +23,7 @@ export const groups: Readonly<Record<string, string>> = {
 export const commands: readonly CommandDefinition[] = [
   ...startRows,
   ...secretRows,
+  ...matrixRows,
   ...peopleRows,
   ...keyRows,
   ...serviceRows,

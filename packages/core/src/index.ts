@@ -14,7 +14,17 @@ export {
   errorClasses,
   errorTable,
 } from './errors.ts';
+export {
+  type Axis,
+  addName,
+  type NameChange,
+  type NameEffect,
+  type NewName,
+  removeName,
+  renameName,
+} from './matrix/change-names.ts';
 export { type InitResult, initRepository } from './matrix/init-repository.ts';
+export { type SyncRequest, type SyncResult, syncMatrix } from './matrix/sync.ts';
 export type { Review } from './people/change-readers.ts';
 export {
   findOwnKey,

@@ -308,6 +308,15 @@ async function changedBy({ world, manifest, root }: Repository): Promise<string>
   return names.find((name) => nameFault(name) === undefined) ?? 'unknown';
 }
 
+/**
+ * The change that makes a cell without keys, which is the bare `sops` block.
+ * @throws {ClefError} `no_recipients`, and what a KMS can give.
+ */
+export async function planEmptyCell(repository: Repository, cell: Cell): Promise<FileChange> {
+  const file = await createFile(repository, cell, { set: new Map(), delete: [] });
+  return { path: cell.path, before: undefined, after: checkedBytes(cell, file) };
+}
+
 async function createFile(repository: Repository, cell: Cell, edit: CellEdit): Promise<SopsFile> {
   const recipients = manifestRecipients(repository.manifest, cell);
   if (recipients.length === 0) {

@@ -43,8 +43,38 @@ export function renameInManifest(text: string, axis: Axis, from: string, to: str
           ? { op: 'rename', path, to }
           : { op: 'replace', path, value: to },
     );
-    return [{ op: 'replace', path: [sectionOf(axis), index, 'name'], value: to }, ...places];
+    const schema = axis === 'namespace' ? movedSchema(manifest, from, to) : undefined;
+    return [
+      { op: 'replace', path: [sectionOf(axis), index, 'name'], value: to },
+      ...(schema === undefined
+        ? []
+        : [{ op: 'replace', path: ['namespaces', index, 'schema'], value: schema.to } as const]),
+      ...places,
+    ];
   });
+}
+
+/**
+ * The schema that is named after a namespace and after the renamed one: `schemas/database.yaml` goes with `database`.
+ * Undefined where it has another name or another namespace uses it too.
+ */
+export function movedSchema(
+  manifest: Manifest,
+  from: string,
+  to: string,
+): { readonly from: string; readonly to: string } | undefined {
+  const schema = ownSchema(manifest, from);
+  const moved = schema?.replace(/([^/]+)(?=\.[^/.]+$)/, (stem) => (stem === from ? to : stem));
+  return schema === undefined || moved === undefined || moved === schema
+    ? undefined
+    : { from: schema, to: moved };
+}
+
+/** The path of a namespace's schema where no other namespace uses the same. */
+export function ownSchema(manifest: Manifest, namespace: string): string | undefined {
+  const schema = manifest.namespaces.find(({ name }) => name === namespace)?.schema;
+  const isShared = manifest.namespaces.some((other) => other.name !== namespace && other.schema === schema);
+  return isShared ? undefined : schema;
 }
 
 /**

@@ -37,13 +37,14 @@ export function addToGroups(text: string, person: string, groups: readonly strin
 }
 
 /**
- * `text` without a person: out of `recipients`, of every group and of every rule. A rule that would allow nobody goes; a
+ * `text` without a person: out of `recipients`, of every group, every rule and the owners of every namespace. A rule that would allow nobody goes; a
  * group that nobody is left in stays, empty.
  */
 export function removePerson(text: string, person: string): string {
   return editManifest(text, (manifest) => [
     ...withoutMember(manifest, person, [...manifest.groups.keys()]),
     ...fromLast(manifest.access.entries()).flatMap(([index, rule]) => withoutAllowed(rule, index, person)),
+    ...manifest.namespaces.flatMap(({ owners = [] }, index) => withoutOwner(owners, index, person)),
     { op: 'remove', path: ['recipients', indexOfPerson(manifest, person)] },
   ]);
 }
@@ -125,6 +126,14 @@ function withoutAllowed({ allow }: AccessRule, index: number, person: string): r
   return fromLast(allow.entries())
     .filter(([, name]) => name === person)
     .map(([at]) => ({ op: 'remove', path: ['access', index, 'allow', at] }));
+}
+
+/** An empty list of owners is no legal one: the field goes with the last. */
+function withoutOwner(owners: readonly string[], index: number, person: string): readonly YamlEdit[] {
+  const at = owners.indexOf(person);
+  if (at === -1) return [];
+  const path = ['namespaces', index, 'owners'];
+  return [{ op: 'remove', path: owners.length === 1 ? path : [...path, at] }];
 }
 
 type Narrowed = { readonly edits: readonly YamlEdit[]; readonly rules: readonly AccessRule[] };

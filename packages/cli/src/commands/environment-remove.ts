@@ -1,0 +1,5 @@
+// `clef environment remove`
+import type { CommandBody } from '../command.ts';
+import { runRemove } from '../name-change.ts';
+
+export const run: CommandBody['run'] = (context, input) => runRemove('environment', context, input);

@@ -1,0 +1,5 @@
+// `clef namespace rename`
+import type { CommandBody } from '../command.ts';
+import { runRename } from '../name-change.ts';
+
+export const run: CommandBody['run'] = (context, input) => runRename('namespace', context, input);
