@@ -62,6 +62,7 @@ export {
   compareSecret,
   type KeyOfCell,
 } from './secrets/compare-secrets.ts';
+export { type CopiedCell, type CopyRequest, copySecrets } from './secrets/copy-secrets.ts';
 export { type DeleteRequest, deleteSecrets } from './secrets/delete-secrets.ts';
 export { type ExecRequest, execWithSecrets } from './secrets/exec-with-secrets.ts';
 export {
@@ -75,6 +76,13 @@ export { type ExportFormat, exportFormats } from './secrets/export-formats/all.t
 export { type ExportRequest, exportSecrets } from './secrets/export-secrets.ts';
 export { type GeneratedSecrets, type GenerateRequest, generateSecrets } from './secrets/generate-secrets.ts';
 export { getSecret } from './secrets/get-secret.ts';
+export { type ImportFormat, importFormats } from './secrets/import-formats/detect.ts';
+export {
+  type ImportRequest,
+  type ImportResult,
+  importSecrets,
+  maxImportBytes,
+} from './secrets/import-secrets.ts';
 export { readInputFile } from './secrets/input-file.ts';
 export {
   isProtectedCell,

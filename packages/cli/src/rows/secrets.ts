@@ -154,6 +154,72 @@ export const secretRows: readonly CommandDefinition[] = [
     load: () => import('../commands/explain.ts'),
   },
   {
+    name: 'copy',
+    summary: 'Copy values from one cell to another',
+    details:
+      'All keys, or those that are named. A key that has another value in the target is refused by name unless --overwrite is given; equal values stay as they are. Several targets change together or not at all.',
+    arguments: [
+      { name: 'from', summary: 'the cell to copy from' },
+      { name: 'to', summary: 'the cell to copy to' },
+      { ...key, optional: true, variadic: true },
+    ],
+    options: [
+      { flag: '--also', value: 'cell', repeatable: true, summary: 'copy to this cell too' },
+      { flag: '--overwrite', summary: 'replace values that differ' },
+      { flag: '--dry-run', summary: 'show what would change, and change nothing' },
+      { flag: '--create', summary: 'create the namespace although its name is close to an existing one' },
+      allowEnv,
+      yes,
+    ],
+    examples: [
+      { line: 'clef copy database/development database/staging', does: 'copy every key' },
+      {
+        line: 'clef copy database/staging database/production DB_URL --overwrite --yes',
+        does: 'promote one value',
+      },
+    ],
+    load: () => import('../commands/copy.ts'),
+  },
+  {
+    name: 'import',
+    summary: 'Store the values of a dotenv, JSON, YAML or SOPS file',
+    details:
+      'All values of the file or none of them; everything that is wrong with it is told at once. Values of keys that have another value stay, unless --overwrite is given. Nothing in the file is run or filled in. SOPS files of any format are opened with your keys.',
+    arguments: [cell, { name: 'file', summary: 'the file, or - for standard input' }],
+    options: [
+      {
+        flag: '--format',
+        value: 'format',
+        summary: 'dotenv, json, yaml or sops; otherwise the content and the name tell',
+      },
+      { flag: '--overwrite', summary: 'take the values of keys that have another value' },
+      { flag: '--dry-run', summary: 'check everything and show what would change, and change nothing' },
+      { flag: '--prefix', value: 'text', summary: 'put this before every name' },
+      {
+        flag: '--flatten',
+        value: 'separator',
+        summary: 'join the names of what is nested; without it nesting is refused',
+      },
+      {
+        flag: '--stringify',
+        summary: 'of a SOPS file: take numbers, booleans and times as their exact text',
+      },
+      { flag: '--skip-empty', summary: 'leave out keys with an empty value, and list them' },
+      { flag: '--last', summary: 'take the last of a name that a dotenv file has twice' },
+      { flag: '--create', summary: 'create the namespace although its name is close to an existing one' },
+      allowEnv,
+      yes,
+    ],
+    examples: [
+      { line: 'clef import database/development .env --dry-run', does: 'see what an import would change' },
+      {
+        line: 'sops decrypt old.yaml | clef import database/staging - --format yaml --flatten _',
+        does: 'take over what another tool keeps',
+      },
+    ],
+    load: () => import('../commands/import.ts'),
+  },
+  {
     name: 'export',
     summary: 'Print the values of a cell for another program',
     details:

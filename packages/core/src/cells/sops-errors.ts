@@ -44,7 +44,7 @@ const rows = {
 } as const satisfies Record<SopsCode, Row>;
 
 /** A SopsError about a cell as a ClefError; anything else comes back as it is. */
-export function fromSopsError(error: unknown, cell: Cell): unknown {
+export function fromSopsError(error: unknown, cell: Pick<Cell, 'path'>): unknown {
   if (!(error instanceof SopsError)) return error;
   const { code, hint } = rows[error.code];
   const { line, column } = error.position ?? {};
