@@ -17,6 +17,7 @@ import {
   parseAgeIdentities,
   parsePlainTree,
   parseSopsFile,
+  SopsError,
   type SopsFile,
   stringLeaf,
   type Tree,
@@ -224,6 +225,108 @@ describe('turns in setting values of one file', () => {
       if (inner?.kind === 'mapping') root = inner;
     }
     return { ...(plainJsonOf(root) as object) };
+  }
+});
+
+describe('INI text of any kind', () => {
+  const pieces = fc.constantFrom(
+    ...[
+      '=',
+      ':',
+      ';',
+      '#',
+      '"',
+      '"""',
+      '`',
+      "'",
+      '\\',
+      ' ',
+      '\t',
+      'a',
+      'b',
+      '\u00a0',
+      'é',
+      '""',
+      ' ; x',
+      '# y',
+      'v w',
+    ],
+  );
+  const scrap = fc.array(pieces, { maxLength: 5 }).map((words) => words.join(''));
+  const key = fc.oneof(
+    { arbitrary: fc.constantFrom('a', 'b', 'c', 'kk', '"a=b"', '`a:b`', '"""a"b"""'), weight: 6 },
+    { arbitrary: scrap, weight: 1 },
+  );
+  const literal = fc.tuple(
+    fc.constantFrom('k = """', 'm=`'),
+    scrap,
+    fc.constantFrom('\n', '\r\n'),
+    scrap,
+    fc.constantFrom('"""', '`'),
+    scrap,
+  );
+  const line = fc.oneof(
+    { arbitrary: fc.tuple(key, fc.constantFrom('=', ' = ', ':'), scrap), weight: 6 },
+    { arbitrary: fc.tuple(fc.constantFrom('; ', '#', '[s]', '[t] ; x', '[ u ]#y'), scrap), weight: 2 },
+    { arbitrary: fc.constant(['']), weight: 1 },
+    { arbitrary: literal, weight: 2 },
+  );
+  const text = fc
+    .tuple(fc.array(line, { minLength: 1, maxLength: 7 }), fc.constantFrom('\n', '\n', '\r\n'))
+    .map(([lines, end]) => lines.map((words) => words.join('') + end).join(''));
+
+  it(
+    'is read as the real tool reads it, or refused as there: values, comments, repeated sections',
+    async () => {
+      let [taken, refused] = [0, 0];
+      await fc.assert(
+        fc.asyncProperty(text, async (source) => {
+          home.write('any.ini', source);
+          const sealed = await sealAs('json');
+          const ours = treeOrCode(source);
+          if (sealed.exitCode !== 0) {
+            refused += 1;
+            expect(ours).toBe('parse_error');
+            return;
+          }
+          // The key "-", which the real tool cannot read back itself.
+          if (ours === 'unsupported') return;
+          if (typeof ours === 'string') throw new Error(`We refuse: ${ours}`);
+          taken += 1;
+          expect(await printed('json', sealed.stdout)).toBe(latin1(formatPlainTree(ours, 'json')));
+          // It writes texts with these in quotes that do not hold them.
+          if (/["\\]/.test(source)) return;
+          const text = await printed('ini', (await sealAs('ini')).stdout);
+          if (text !== '') expect(text).toBe(latin1(formatPlainTree(ours, 'ini')));
+        }),
+        { numRuns: documentsEachWay, seed },
+      );
+      console.log(`ini texts: ${taken} read by both, ${refused} refused by both`);
+      expect(taken).toBeGreaterThan(documentsEachWay / 4);
+    },
+    5 * minutes,
+  );
+
+  const sealAs = (type: FormatName) =>
+    home.sops(['encrypt', '--age', alice.recipient, '--output-type', type, 'any.ini']);
+
+  // Empty where the real tool fails on what it wrote.
+  async function printed(type: FormatName, sealed: Uint8Array): Promise<string> {
+    home.write(`sealed.${type}`, sealed);
+    return latin1((await home.sops(['decrypt', `sealed.${type}`])).stdout);
+  }
+
+  function treeOrCode(source: string): Tree | string {
+    try {
+      return parsePlainTree(new TextEncoder().encode(source), 'ini');
+    } catch (error) {
+      if (error instanceof SopsError) return error.code;
+      throw error;
+    }
+  }
+
+  function latin1(bytes: Uint8Array): string {
+    return Buffer.from(bytes).toString('latin1');
   }
 });
 

@@ -1,287 +1,263 @@
-// INI text to sections and back, with the habits of go-ini that the bytes of values depend on (spec sops-format, section
-// 10.4): three kinds of quotes, joined lines, comments behind values, keys that overwrite.
+// INI text to sections and back (spec sops-format, section 10.4). A line is one of four things: blank, a comment, the header
+// of a section, or a key with its value; only a value may go on into the lines below.
 import { SopsError } from '../sops-error.ts';
 import { type Comment, type Entry, type Mapping, type SourceSpan, stringLeaf } from '../tree.ts';
 import { checkSize, type Limits } from './format.ts';
 import { decodeRawText, encodeRawText, isCleanText } from './raw-text.ts';
 
-/** The section of the keys before the first header. */
+/** What holds the keys before the first header; there even when it is empty. */
 export const defaultSection = 'DEFAULT';
 
+/** A line, or what is left of it, and where that begins. */
+type Line = Omit<SourceSpan, 'end'> & { readonly text: string };
+type Lines = Iterator<Line, undefined>;
+
+/** `beside`: the comment behind a value, with its mark. */
+type Value = { readonly text: string; readonly beside?: Line | undefined };
+
+/** `fields`: what each key adds to the section, which is its entry and perhaps a comment. */
 type Section = {
   readonly name: string;
-  readonly comment: string;
-  readonly keys: Map<string, Key>;
-  readonly at: SourceSpan;
+  readonly at?: SourceSpan;
+  readonly comments: readonly Comment[];
+  readonly fields: Map<string, readonly (Entry | Comment)[]>;
 };
-type Key = { value: string; comment: string; readonly at: SourceSpan; valueAt: SourceSpan };
-
-/** `comment` is what has been read since the last section or key, markers included. */
-type Reader = { readonly text: string; at: number; line: number; comment: string };
 
 /**
- * The sections of a file as a mapping of mappings, "DEFAULT" first. A section's comment is its first item, a key's
- * comment stands behind the key.
+ * The sections as mappings of strings, "DEFAULT" first. The comment of a section is its first item, the one of a key
+ * stands behind the key.
  *
- * Throws SopsError 'parse_error' with a position; 'unsupported' for the key "-", which go-ini numbers.
+ * Throws SopsError 'parse_error' with a position, 'limit', and 'unsupported' for the key `-`, which the real tool numbers.
  */
 export function readIni(bytes: Uint8Array, limits: Limits): Mapping {
   checkSize(bytes, limits);
-  if (/^(?:\xfe\xff|\xff\xfe)/.test(Buffer.from(bytes.subarray(0, 2)).toString('latin1'))) {
-    throw new SopsError('parse_error', 'The file is UTF-16, not UTF-8');
-  }
-  const text = decodeRawText(bytes).replace(/^\ufeff/, '');
-  return { kind: 'mapping', items: readSections({ text, at: 0, line: 1, comment: '' }).map(sectionEntry) };
-}
-
-function readSections(reader: Reader): Section[] {
-  const sections = [newSection(defaultSection, '', { line: 1, column: 1, start: 0, end: 0 })];
-  while (reader.at < reader.text.length) {
-    const { at: lineStart, line: number } = reader;
-    const whole = readLine(reader);
-    const line = trimStart(whole);
-    const indent = whole.length - line.length;
-    const start = lineStart + indent;
-    const at = { line: number, column: indent + 1, start, end: start + trimEnd(line).length };
-    if (line === '') continue;
-    if (/^[#;]/.test(line)) reader.comment += line;
-    else if (line.startsWith('[')) sections.push(readHeader(reader, line, at));
-    else readKey(reader, line, at, sections.at(-1) as Section);
-  }
-  return sections;
-}
-
-function readLine(reader: Reader): string {
-  const newline = reader.text.indexOf('\n', reader.at);
-  const end = newline === -1 ? reader.text.length : newline + 1;
-  const line = reader.text.slice(reader.at, end);
-  reader.at = end;
-  reader.line += 1;
-  return line;
-}
-
-function newSection(name: string, comment: string, at: SourceSpan): Section {
-  return { name, comment, keys: new Map(), at };
-}
-
-function readHeader(reader: Reader, line: string, at: SourceSpan): Section {
-  const close = line.lastIndexOf(']');
-  if (close === -1) throw fault(at, 'The section has no closing bracket');
-  const name = checkName(line.slice(1, close), at);
-  reader.comment += line.slice(close + 1).replace(/^[^#;]*/, '');
-  return newSection(name, takeComment(reader), at);
-}
-
-function readKey(reader: Reader, line: string, at: SourceSpan, { keys }: Section): void {
-  const { name, offset } = readKeyName(line, at);
-  checkName(name, at);
-  if (name === '-') {
-    throw new SopsError(
-      'unsupported',
-      'The key "-" stands for a number in INI files, which SOPS cannot read back',
-      {
-        position: at,
-      },
-    );
-  }
-  const value = readValue(reader, line.slice(offset), at);
-  const comment = takeComment(reader);
-  const valueAt = { ...at, column: at.column + offset, start: at.start + offset, end: reader.at };
-  const known = keys.get(name);
-  if (known === undefined) keys.set(name, { value, comment, at, valueAt });
-  else Object.assign(known, { value, comment, valueAt });
-}
-
-function checkName(name: string, at: SourceSpan): string {
-  if (name === '') throw fault(at, 'The name of a section or key is empty');
-  if (!isCleanText(name)) throw fault(at, 'The name of a section or key is not valid UTF-8');
-  return name;
-}
-
-function readKeyName(line: string, at: SourceSpan): { name: string; offset: number } {
-  const quote = keyQuote(line);
-  const close = quote === '' ? 0 : line.indexOf(quote, quote.length);
-  if (close === -1) throw fault(at, 'The key has no closing quote');
-  const from = close + quote.length;
-  const delimiter = line.slice(from).search(/[=:]/);
-  if (delimiter === -1) throw fault(at, 'The line is no section, no comment and no key with "=" or ":"');
-  const name = quote === '' ? line.slice(0, delimiter) : line.slice(quote.length, close);
-  return { name: trim(name), offset: from + delimiter + 1 };
-}
-
-function keyQuote(line: string): string {
-  if (line.startsWith('"""') && line.length > 6) return '"""';
-  return /^["`]/.exec(line)?.[0] ?? '';
-}
-
-function readValue(reader: Reader, rest: string, at: SourceSpan): string {
-  const line = trimStart(rest);
-  const quote = line.startsWith('"""') && line.length > 3 ? '"""' : line.startsWith('`') ? '`' : '';
-  if (quote !== '') {
-    const close = line.lastIndexOf(quote);
-    return close >= quote.length ? line.slice(quote.length, close) : readLines(reader, line, quote, at);
-  }
-  const value = trimEnd(line);
-  if (value.endsWith('\\')) return readJoinedLines(reader, value.slice(0, -1));
-  const comment = value.search(/[#;]/);
-  if (comment === -1) return withoutQuotes(value);
-  reader.comment += value.slice(comment);
-  return withoutQuotes(trimEnd(value.slice(0, comment)));
-}
-
-// Up to the last closing quote of the first line that has one; what stands behind it may be a comment.
-function readLines(reader: Reader, first: string, quote: string, at: SourceSpan): string {
-  const parts = [first.slice(quote.length)];
-  while (reader.at < reader.text.length) {
-    const line = readLine(reader);
-    const close = line.lastIndexOf(quote);
-    if (close !== -1) {
-      reader.comment += trim(line.slice(close).replace(/^[^#;]*/, ''));
-      return parts.join('') + line.slice(0, close);
+  const lines: Lines = linesOf(decodeRawText(bytes).replace(/^\ufeff/, ''));
+  const sections: Section[] = [{ name: defaultSection, comments: [], fields: new Map() }];
+  let above: Line[] = [];
+  for (let line = lines.next().value; line !== undefined; line = lines.next().value) {
+    const body = withoutIndent(line);
+    if (body.text === '') continue;
+    if (/^[#;]/.test(body.text)) {
+      above.push(body);
+      continue;
     }
-    parts.push(line);
+    if (body.text.startsWith('[')) sections.push(readHeader(body, above));
+    else readField(sections.at(-1), body, lines, above);
+    above = [];
   }
-  throw fault(at, 'The value has no closing quote');
+  return { kind: 'mapping', items: sections.map(sectionEntry) };
 }
 
-function readJoinedLines(reader: Reader, first: string): string {
-  const parts = [first];
-  while (reader.at < reader.text.length) {
-    const line = trim(readLine(reader));
-    if (!line.endsWith('\\')) return parts.join('') + line;
-    parts.push(line.slice(0, -1));
+function* linesOf(text: string): Generator<Line, undefined> {
+  let [start, line] = [0, 1];
+  for (const part of text.split('\n')) {
+    yield { text: part, line, column: 1, start };
+    start += part.length + 1;
+    line += 1;
   }
-  return parts.join('');
 }
 
-function withoutQuotes(value: string): string {
-  const [quote = ''] = value;
-  const isQuoted = /["']/.test(quote) && value.length >= 2 && value.indexOf(quote, 1) === value.length - 1;
-  return isQuoted ? value.slice(1, -1) : value;
+// The last bracket ends the name; of what stands behind it only a comment counts.
+function readHeader(header: Line, above: readonly Line[]): Section {
+  const close = header.text.lastIndexOf(']');
+  if (close === -1) throw fault(header, 'The name of the section has no closing "]"');
+  const name = header.text.slice(1, close);
+  if (name === '') throw fault(header, 'The section has no name');
+  checkText(name, header, 'name of the section');
+  const comments = commentOf(above, commentIn(behind(header, close + 1)));
+  return { name, at: spanOf(header), comments, fields: new Map() };
 }
 
-function takeComment(reader: Reader): string {
-  const comment = trim(reader.comment);
-  reader.comment = '';
-  return comment;
+// A key that comes again takes the place of the first, comment and all.
+function readField(section: Section | undefined, line: Line, lines: Lines, above: readonly Line[]): void {
+  const quoted = quotedKey(line);
+  const from = quoted?.end ?? 0;
+  const delimiter = from + line.text.slice(from).search(/[=:]/);
+  if (delimiter < from) throw fault(line, 'The line is neither a section, a comment nor key = value');
+  const key = trim(quoted?.key ?? line.text.slice(0, delimiter));
+  if (key === '') throw fault(line, 'The key is empty');
+  checkText(key, line, 'key');
+  if (key === '-') {
+    const message = 'The real tool makes a number of the key "-", which it then takes for a comment';
+    throw new SopsError('unsupported', message, { position: spanOf(line) });
+  }
+  const tail = withoutIndent(behind(line, delimiter + 1));
+  const { text, beside } = readValue(tail, lines);
+  const value = { ...stringLeaf(encodeRawText(text)), at: spanOf(tail) };
+  section?.fields.set(key, [{ kind: 'entry', key, value, at: spanOf(line) }, ...commentOf(above, beside)]);
 }
 
-// Only the first line loses its marker; those that follow keep theirs.
-function commentOf(text: string, at: SourceSpan): Comment[] {
-  if (text === '') return [];
-  const stripped = text.replace(text.startsWith(';') ? /^[; ]+/ : /^[# ]+/, '');
-  if (!isCleanText(stripped)) throw fault(at, 'A comment above this line is not valid UTF-8');
-  return [{ kind: 'comment', text: stripped, at }];
+// The first closing quote ends a quoted key; what stands between that and the delimiter is nothing.
+function quotedKey(line: Line): { readonly key: string; readonly end: number } | undefined {
+  const { text } = line;
+  const quote = ['"""', '"', '`'].find((mark) => text.startsWith(mark));
+  if (quote === undefined) return undefined;
+  const close = text.indexOf(quote, quote.length);
+  if (close === -1) throw fault(line, 'The key has no closing quote');
+  return { key: text.slice(quote.length, close), end: close + quote.length };
 }
 
-function sectionEntry({ name, comment, keys, at }: Section): Entry {
-  const items = Array.from(
-    keys,
-    ([key, { value, comment: note, at: place, valueAt }]): (Entry | Comment)[] => {
-      const leaf = { ...stringLeaf(encodeRawText(value)), at: valueAt };
-      return [{ kind: 'entry', key, value: leaf, at: place }, ...commentOf(note, place)];
-    },
-  );
-  const value: Mapping = { kind: 'mapping', items: [...commentOf(comment, at), ...items.flat()], at };
-  return { kind: 'entry', key: name, value, at };
+function readValue(tail: Line, lines: Lines): Value {
+  const quote = ['"""', '`'].find((mark) => tail.text.startsWith(mark));
+  if (quote !== undefined) return readLiteral(behind(tail, quote.length), lines, quote);
+  const text = trim(tail.text);
+  if (text.endsWith('\\')) return { text: readContinued(text, lines) };
+  const beside = commentIn(tail);
+  const bare = beside === undefined ? text : trim(tail.text.slice(0, beside.start - tail.start));
+  return { text: withoutQuotes(bare), beside };
 }
 
-function fault(at: SourceSpan, message: string): SopsError {
-  return new SopsError('parse_error', message, { position: at });
+// Ends at the last closing quote of the first line that has any, where a line below that ends in a backslash has none. A
+// comment behind it counts, but not on the line of the key.
+function readLiteral(first: Line, lines: Lines, quote: string): Value {
+  const onFirst = first.text.lastIndexOf(quote);
+  if (onFirst !== -1) return { text: first.text.slice(0, onFirst) };
+  const parts = [first.text];
+  for (let line = lines.next().value; line !== undefined; line = lines.next().value) {
+    const close = trim(line.text).endsWith('\\') ? -1 : line.text.lastIndexOf(quote);
+    parts.push(close === -1 ? line.text : line.text.slice(0, close));
+    if (close === -1) continue;
+    return { text: parts.join('\n'), beside: commentIn(behind(line, close + quote.length)) };
+  }
+  throw fault(first, 'The value has no closing quote');
 }
 
-// White space as Go has it, which is not quite JavaScript's.
-const blank = /[\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
-
-function trimStart(text: string): string {
-  let start = 0;
-  while (start < text.length && blank.test(text.charAt(start))) start += 1;
-  return text.slice(start);
+// Neither comments nor quotes mean anything in a value of several lines.
+function readContinued(first: string, lines: Lines): string {
+  const parts: string[] = [];
+  let text = first;
+  while (text.endsWith('\\')) {
+    parts.push(text.slice(0, -1));
+    text = trim(lines.next().value?.text ?? '');
+  }
+  return [...parts, text].join('');
 }
 
-function trimEnd(text: string): string {
-  let end = text.length;
-  while (end > 0 && blank.test(text.charAt(end - 1))) end -= 1;
-  return text.slice(0, end);
+function withoutQuotes(text: string): string {
+  const isQuote = text.startsWith('"') || text.startsWith("'");
+  const isWhole = isQuote && text.length > 1 && text.indexOf(text.charAt(0), 1) === text.length - 1;
+  return isWhole ? text.slice(1, -1) : text;
 }
 
+function commentIn(line: Line): Line | undefined {
+  const mark = line.text.search(/[#;]/);
+  return mark === -1 ? undefined : behind(line, mark);
+}
+
+// All lines make one comment, in which only the marks of the first are no part of the text.
+function commentOf(above: readonly Line[], beside: Line | undefined): Comment[] {
+  const [first = beside] = above;
+  if (first === undefined) return [];
+  const lines = beside === undefined ? above : [...above, beside];
+  const text = trim(lines.map((line) => line.text).join('\n'));
+  checkText(text, first, 'comment');
+  const marks = text.startsWith('#') ? /^[# ]+/ : /^[; ]+/;
+  return [{ kind: 'comment', text: text.replace(marks, ''), at: spanOf(first) }];
+}
+
+function sectionEntry({ name, at, comments, fields }: Section): Entry {
+  const items = [...comments, ...[...fields.values()].flat()];
+  return { kind: 'entry', key: name, value: { kind: 'mapping', items }, ...(at === undefined ? {} : { at }) };
+}
+
+// White space as Go knows it: JavaScript takes the byte order mark for it too, and U+0085 not.
+const space = '[\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]';
+const isSpace = new RegExp(space);
+const indent = new RegExp(`^${space}+`);
+
+function withoutIndent(line: Line): Line {
+  return behind(line, indent.exec(line.text)?.[0].length ?? 0);
+}
+
+function behind({ text, line, column, start }: Line, count: number): Line {
+  return { text: text.slice(count), line, column: column + count, start: start + count };
+}
+
+function spanOf({ text, line, column, start }: Line): SourceSpan {
+  return { line, column, start, end: start + text.length };
+}
+
+// From the right by hand: a regular expression would try every run of blanks inside.
 function trim(text: string): string {
-  return trimEnd(trimStart(text));
+  let end = text.length;
+  while (end > 0 && isSpace.test(text.charAt(end - 1))) end -= 1;
+  return text.slice(0, end).replace(indent, '');
 }
 
-/** A section whose values are text already. */
+function checkText(text: string, at: Line, what: string): void {
+  if (!isCleanText(text)) throw fault(at, `The ${what} is not valid UTF-8`);
+}
+
+function fault(at: Line, message: string): SopsError {
+  return new SopsError('parse_error', message, { position: spanOf(at) });
+}
+
+/** What {@link writeIni} takes. Comments belong to the key before them, those before the first key to the section. */
 export type TextSection = { readonly name: string; readonly items: readonly (TextEntry | Comment)[] };
 export type TextEntry = { readonly kind: 'entry'; readonly key: string; readonly text: string };
 
-/** The sections as SOPS lays them out: aligned, a blank line between two; the first has no header if it is "DEFAULT". */
+/** The sections as the real tool lays them out. Whether all of it reads back is for the caller to see. */
 export function writeIni(sections: readonly TextSection[]): string {
-  const hasKey = ({ items }: TextSection): boolean => items.some(({ kind }) => kind === 'entry');
-  const shown = sections.filter(
-    (section, index) => index > 0 || section.name !== defaultSection || hasKey(section),
-  );
-  return shown.map((section) => writeSection(section, section === sections[0])).join('\n');
+  const written = sections.map((section, index) => writeSection(section, index === 0));
+  return written.filter((text) => text !== '').join('\n');
 }
 
+// What stands first under the name that is there in any case needs no header.
 function writeSection({ name, items }: TextSection, isFirst: boolean): string {
-  const [first] = items;
-  const head = first?.kind === 'comment' ? commentLines(first.text) : '';
   const header = isFirst && name === defaultSection ? '' : `[${name}]\n`;
-  const keys = items.flatMap((item, index) => {
-    return item.kind === 'entry'
-      ? [{ name: writeKey(item.key), item, comment: commentBehind(items, index) }]
-      : [];
-  });
-  const width = keys.reduce((widest, key) => Math.max(widest, Buffer.byteLength(key.name)), 0);
-  const lines = keys.map(({ name: key, item, comment }) => {
-    const padding = ' '.repeat(width - Buffer.byteLength(key));
-    return `${comment}${key}${padding} = ${writeValue(item.text)}\n`;
-  });
-  return head + header + lines.join('');
+  const own = items.slice(0, firstEntry(items));
+  const comments = own.map((item) => (item.kind === 'comment' ? writeComment(item.text) : ''));
+  return [...comments, header, ...writeFields(items.slice(own.length))].join('');
 }
 
-// Of several comments behind a key the last one counts, as with the real tool.
-function commentBehind(items: TextSection['items'], index: number): string {
-  let text = '';
-  for (let at = index + 1; items[at]?.kind === 'comment'; at += 1) text = (items[at] as Comment).text;
-  return commentLines(text);
+function firstEntry(items: TextSection['items']): number {
+  const first = items.findIndex(({ kind }) => kind === 'entry');
+  return first === -1 ? items.length : first;
 }
 
-function commentLines(text: string): string {
-  if (text === '') return '';
+// Comments stand behind their key in the tree and before it in the text.
+function writeFields(items: TextSection['items']): string[] {
+  const keys = items.map((item) => (item.kind === 'entry' ? writeKey(item.key) : ''));
+  const width = keys.reduce((widest, key) => Math.max(widest, Buffer.byteLength(key)), 0);
+  const lines: string[] = [];
+  for (const [index, item] of items.entries()) {
+    if (item.kind === 'comment') {
+      lines.splice(-1, 0, writeComment(item.text.split('\n').map(trim).join('\n')));
+      continue;
+    }
+    const key = keys[index] ?? '';
+    lines.push(`${key}${' '.repeat(width - Buffer.byteLength(key))} = ${writeValue(item.text)}\n`);
+  }
+  return lines;
+}
+
+function writeComment(text: string): string {
   const lines = text.split('\n').map((line) => {
-    const marker = /^[#;]/.exec(line)?.[0];
-    return `${marker ?? ';'} ${trim(marker === undefined ? line : line.slice(1))}\n`;
+    return /^[#;]/.test(line) ? `${line.charAt(0)} ${trim(line.slice(1))}` : `; ${line}`;
   });
-  return lines.join('');
+  return text === '' ? '' : `${lines.join('\n')}\n`;
 }
 
 function writeKey(key: string): string {
-  if (/["=:]/.test(key)) return `\`${key}\``;
+  if (/[=:"]/.test(key)) return backquoted(key);
   return key.includes('`') ? `"""${key}"""` : key;
 }
 
-// The quotes that the real tool takes; others where a value would not read back from them.
+// The real tool's choice of quotes, but for texts that these would not give back: backquotes may do for them.
 function writeValue(text: string): string {
-  const usual = usualQuotes(text);
-  const candidates = [usual, `\`${text}\``, `"""${text}"""`, `"${text}"`, `'${text}'`];
-  return candidates.find((candidate) => readsAs(candidate, text)) ?? usual;
+  if (/[\n`]/.test(text)) return endsEarly(text) && !text.includes('`') ? backquoted(text) : `"""${text}"""`;
+  if (/[#;]/.test(text)) return backquoted(text);
+  if (trim(text) !== text) return text.includes('"') ? backquoted(text) : `"${text}"`;
+  const isSafe = !text.startsWith('"""') && !text.endsWith('\\') && withoutQuotes(text) === text;
+  return isSafe ? text : backquoted(text);
 }
 
-function usualQuotes(text: string): string {
-  if (/[\n`]/.test(text)) return `"""${text}"""`;
-  if (/[#;]/.test(text)) return `\`${text}\``;
-  return trim(text) === text ? text : `"${text}"`;
+// True when three quotes stand in a line before the last one, where they would end the value.
+function endsEarly(text: string): boolean {
+  const quotes = text.indexOf('"""');
+  return quotes !== -1 && quotes < text.lastIndexOf('\n');
 }
 
-function readsAs(candidate: string, text: string): boolean {
-  if (candidate === text && /^[\w[][\w[\],:+/=.-]*$/.test(text)) return true;
-  const [first = '', ...rest] = `${candidate}\n`.split(/(?<=\n)/);
-  const reader: Reader = { text: rest.join(''), at: 0, line: 1, comment: '' };
-  const place = { line: 1, column: 1, start: 0, end: 0 };
-  try {
-    return readValue(reader, first, place) === text && reader.at === reader.text.length;
-  } catch (error) {
-    if (error instanceof SopsError) return false;
-    throw error;
-  }
+function backquoted(text: string): string {
+  return `\`${text}\``;
 }
