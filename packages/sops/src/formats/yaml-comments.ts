@@ -22,32 +22,51 @@ export function placeComments(
 ): void {
   if (comments.length === 0) return;
   const slotsOfRoots = roots.map((root) => (root === undefined ? [] : slotsOf(root)));
-  const targets = comments.map(({ at }) => {
-    const index = documentAt(starts, at.start);
-    const root = roots[index];
-    return root === undefined ? undefined : findTarget(text, at, slotsOfRoots[index] ?? [], root);
-  });
-  comments.forEach(({ text: line, at }, index) => {
-    const target = targets[index];
-    if (target !== undefined) insertComment(target, { kind: 'comment', text: line, at });
-  });
+  const placed = new Map<Container, Placed[]>();
+  for (const { text: line, at } of comments) {
+    const index = lowerBound(starts.length, (document) => (starts[document] ?? 0) > at.start);
+    // Comments before the first document belong to it; the parser starts a document after the comments that precede it.
+    const document = Math.max(0, index - 1);
+    const root = roots[document];
+    if (root === undefined) continue;
+    const { container, before } = findTarget(text, at, slotsOfRoots[document] ?? [], root);
+    const place = lowerBound(container.items.length, (item) => startOf(container.items[item]) >= before);
+    const list = placed.get(container) ?? [];
+    if (list.length === 0) placed.set(container, list);
+    list.push({ comment: { kind: 'comment', text: line, at }, place });
+  }
+  for (const [container, list] of placed) insertComments(container, list);
 }
 
+/** A comment and the index of the item that it will stand before. */
+type Placed = { readonly comment: Comment; readonly place: number };
 type Target = { readonly container: Container; readonly before: number };
 
-function insertComment({ container, before }: Target, comment: Comment): void {
+// All of a container at once: one by one takes quadratic time.
+function insertComments(container: Container, list: Placed[]): void {
   const items = container.items as (Comment | Entry | TreeNode)[];
-  const found = items.findIndex((item) => item.kind !== 'comment' && (item.at?.start ?? 0) >= before);
-  items.splice(found === -1 ? items.length : found, 0, comment);
+  const own = items.splice(0);
+  let next = 0;
+  for (const { comment, place } of list.sort((a, b) => a.place - b.place)) {
+    for (; next < place; next += 1) items.push(own[next] as TreeNode);
+    items.push(comment);
+  }
+  for (; next < own.length; next += 1) items.push(own[next] as TreeNode);
 }
 
-// Comments before the first document belong to it; the parser starts a document after the comments that precede it.
-function documentAt(starts: readonly number[], offset: number): number {
-  let index = 0;
-  starts.forEach((start, at) => {
-    if (start <= offset) index = at;
-  });
-  return index;
+function startOf(item: Container['items'][number] | undefined): number {
+  return item?.at?.start ?? 0;
+}
+
+// The first index of which something holds, where it holds of all that follow; the count when of none.
+function lowerBound(count: number, holds: (index: number) => boolean): number {
+  let [low, high] = [0, count];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (holds(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function slotsOf(root: Container): Slot[] {
@@ -73,7 +92,7 @@ function isOwn(value: Container, item: Entry | TreeNode): boolean {
 
 function findTarget(text: string, at: SourceSpan, slots: readonly Slot[], root: Container): Target {
   const before = text.slice(at.start - at.column + 1, at.start);
-  const next = firstAfter(slots, at.start);
+  const next = lowerBound(slots.length, (slot) => (slots[slot]?.start ?? 0) >= at.start);
   const previous = slots[next - 1];
   const flow = innermostFlow(previous, at.start);
   if (flow !== undefined) return { container: flow, before: at.start };
@@ -81,16 +100,6 @@ function findTarget(text: string, at: SourceSpan, slots: readonly Slot[], root: 
     return { container: ownLineContainer(at, previous, slots[next], root), before: at.start };
   if (/^[\s-]*$/.test(before)) return afterDash(slots, next, root, at);
   return inlineTarget(text, at, slots, next, root);
-}
-
-function firstAfter(slots: readonly Slot[], offset: number): number {
-  let [low, high] = [0, slots.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((slots[middle]?.start ?? 0) < offset) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 function innermostFlow(previous: Slot | undefined, offset: number): Container | undefined {

@@ -176,6 +176,7 @@ class YamlReader {
   readonly #open = new Set<ParsedNode>();
   #aliasedNodes = 0;
   #aliasDepth = 0;
+  #lastLine = 0;
 
   constructor(text: string, limits: Limits) {
     this.#limits = limits;
@@ -184,12 +185,18 @@ class YamlReader {
   }
 
   span(start: number, end: number): SourceSpan {
+    // Mostly the line of the last answer or the one below.
     let [low, high] = [0, this.#lineStarts.length - 1];
+    if ((this.#lineStarts[this.#lastLine] ?? 0) <= start) {
+      low = this.#lastLine;
+      if (start < (this.#lineStarts[low + 2] ?? 0)) high = low + 1;
+    }
     while (low < high) {
       const middle = (low + high + 1) >> 1;
       if ((this.#lineStarts[middle] ?? 0) <= start) low = middle;
       else high = middle - 1;
     }
+    this.#lastLine = low;
     return { line: low + 1, column: start - (this.#lineStarts[low] ?? 0) + 1, start, end };
   }
 
@@ -214,11 +221,11 @@ class YamlReader {
       const isMarked = document.directives?.docStart === true || contents?.range[0] !== contents?.range[1];
       return isMarked ? { kind: 'mapping', items: [], at: this.span(end, end) } : undefined;
     }
-    const root = this.#node(contents, 0);
-    if (root.kind !== 'mapping') {
+    // An alias or a list at top level is refused before anything below it is read.
+    if (!isMap(contents)) {
       throw this.fail('parse_error', 'A document must be a mapping of keys to values', contents.range[0]);
     }
-    return root as OpenMapping;
+    return this.#node(contents, 0) as OpenMapping;
   }
 
   #noteDocument(document: Document.Parsed, index: number, start: number): void {
@@ -377,7 +384,7 @@ class YamlReader {
       throw this.fail('unsupported', 'An integer beyond 64 signed bits cannot be encrypted', start);
     }
     if (leaf === undefined) throw this.fail('parse_error', 'A value does not fit its tag', start);
-    return { ...leaf, style, at: this.span(start, end) };
+    return { kind: 'leaf', type: leaf.type, bytes: leaf.bytes, style, at: this.span(start, end) };
   }
 }
 
