@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { runChild } from '../src/index.ts';
+import { runChild, startChild } from '../src/index.ts';
 import { program, temporaryFolder } from './fixtures.ts';
 
 const quoteForShell = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
@@ -26,6 +26,41 @@ it('INV-95: Ctrl-C in a terminal reaches the child once, not twice (peer: script
   expect(readFileSync(join(folder, 'out'), 'utf8')).toContain('count=1');
   expect(exitCode).toBe(7);
 });
+
+it('INV-95: SIGTSTP stops the child and then us, SIGCONT wakes both (peer: the job control of bash)', async () => {
+  const { command, args } = program('forward');
+  const script = "echo child $$; trap 'echo woken; exit 5' CONT; while :; do sleep 0.05; done";
+  const job = [command, ...args, 'sh', '-c', script].map(quoteForShell).join(' ');
+  // A group of its own below a shell of the same session: the system stops no orphaned group.
+  const shell = await startChild({
+    command: 'bash',
+    args: [
+      '-mc',
+      `${job} & echo parent $!; wait $!; while kill -0 $! 2>/dev/null; do wait $!; done; wait $!; exit $?`,
+    ],
+    environment: process.env,
+  });
+  const child = Number((await shell.waitForLine(/^child \d+$/, 20)).split(' ')[1]);
+  const parent = Number((await shell.waitForLine(/^parent \d+$/, 20)).split(' ')[1]);
+  process.kill(parent, 'SIGTSTP');
+  await until(() => stateOf(child) === 'T' && stateOf(parent) === 'T');
+  process.kill(parent, 'SIGCONT');
+  await shell.waitForLine(/^woken$/, 10);
+  expect((await shell.exited).exitCode).toBe(5);
+});
+
+/** The letter of a process's state in /proc: T is stopped. */
+function stateOf(pid: number): string | undefined {
+  return /\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1];
+}
+
+async function until(isTrue: () => boolean): Promise<void> {
+  const end = performance.now() + 10_000;
+  while (!isTrue()) {
+    if (performance.now() > end) throw new Error('it did not come true in 10 s');
+    await new Promise((settle) => setTimeout(settle, 50));
+  }
+}
 
 it('INV-104: write, fsync, rename, fsync of the directory, in this order (peer: strace)', async () => {
   const folder = temporaryFolder();

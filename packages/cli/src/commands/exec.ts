@@ -2,6 +2,7 @@
 import { execWithSecrets, openRepository } from '@clef/core';
 import { choiceOf } from '../arguments.ts';
 import type { CommandContext, CommandInput } from '../command.ts';
+import { runningProcess } from '../terminal.ts';
 import { UsageError } from '../usage-error.ts';
 
 export async function run(context: CommandContext, input: CommandInput): Promise<number> {
@@ -15,6 +16,11 @@ export async function run(context: CommandContext, input: CommandInput): Promise
   if (input.has('--redact') && context.terminal.outputIsTerminal) {
     context.terminal.talk(
       'note: under --redact the command writes to a pipe, not to this terminal: it may buffer lines and drop colours',
+    );
+  }
+  if (runningProcess.pid === 1) {
+    context.terminal.talk(
+      'warning: clef is the first process here and cannot reap orphans of the command; run it under an init (docker run --init)',
     );
   }
   const repository = await openRepository(context.world, context.directory);
