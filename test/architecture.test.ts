@@ -60,7 +60,7 @@ const thirdParty: Readonly<Record<string, readonly string[]>> = {
   artifact: ['age-encryption'],
   loopback: [],
   // The manifest's YAML and JSON Schema; the keychain; the patterns of schemas.
-  core: ['yaml', 'zod/mini', '@napi-rs/keyring', 're2js'],
+  core: ['yaml', '@aws-sdk/client-s3', 'zod/mini', '@napi-rs/keyring', 're2js'],
   cli: ['commander', '@clack/prompts'],
   // A source in S3, loaded when it is configured.
   agent: ['@aws-sdk/client-s3'],

@@ -4,9 +4,9 @@ import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { artifactContext, parseArtifact, type SealedPayload } from '@clef/artifact';
-import { type ChildHandle, startChild } from '@clef/host';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { asGoogle } from '../packages/emulator/test/peers.ts';
+import { type Moto, startMoto } from './moto.ts';
 import { findPeer, hasPeer } from './peers.ts';
 import {
   administrator,
@@ -14,8 +14,6 @@ import {
   clef,
   deploy,
   type Environment,
-  eventually,
-  freePort,
   git,
   productionUrl,
   type Ran,
@@ -200,33 +198,17 @@ describe.runIf(hasPeer('sops'))('the real sops', () => {
 });
 
 describe.runIf(hasPeer('moto_server') && hasPeer('aws'))('moto, another AWS KMS', () => {
-  let moto: ChildHandle;
+  let moto: Moto;
   let environment: Environment;
   let repository: string;
   const keys: string[] = [];
   beforeAll(async () => {
-    const port = await freePort();
-    moto = await startChild({
-      command: 'moto_server',
-      args: ['--host', '127.0.0.1', '--port', String(port)],
-      environment: { PATH: process.env['PATH'], HOME: process.env['HOME'] },
-    });
-    const url = `http://127.0.0.1:${port}`;
+    moto = await startMoto();
     environment = {
-      AWS_ENDPOINT_URL_KMS: url,
+      ...moto.variables('KMS'),
       AWS_REGION: 'eu-west-1',
       AWS_DEFAULT_REGION: 'eu-west-1',
-      AWS_ACCESS_KEY_ID: 'testing',
-      AWS_SECRET_ACCESS_KEY: 'testing',
     };
-    await eventually(
-      () =>
-        fetch(`${url}/moto-api/`).then(
-          ({ ok }) => ok,
-          () => false,
-        ),
-      (isUp) => isUp,
-    );
     for (let count = 0; count < 2; count++) {
       const made = peer(aws.folder, environment, 'aws', 'kms', 'create-key', '--output', 'json');
       keys.push(JSON.parse(await succeed(made)).KeyMetadata.Arn);
@@ -234,8 +216,7 @@ describe.runIf(hasPeer('moto_server') && hasPeer('aws'))('moto, another AWS KMS'
     repository = await moveTo(keys as [string, string]);
   });
   afterAll(async () => {
-    moto?.kill('SIGKILL');
-    await moto?.exited;
+    await moto?.close();
   });
 
   /** The repository with production on the first key and everything sealed to the second. */

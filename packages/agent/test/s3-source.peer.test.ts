@@ -1,7 +1,4 @@
 // An artifact in S3 as moto implements it: an independent server. It must be installed: pip install 'moto[server]'.
-// (A child process is started here directly, as a server has to be stopped again; only tests may.)
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import {
   CreateBucketCommand,
   DeleteObjectCommand,
@@ -10,6 +7,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type Moto, startMoto } from '../../../test/moto.ts';
 import { hasPeer } from '../../../test/peers.ts';
 import { createS3Source } from '../src/sources/s3.ts';
 import { maxArtifactBytes, type Source, type Validator } from '../src/sources/source.ts';
@@ -20,29 +18,22 @@ const Bucket = 'artifacts';
 const Key = 'web/production.json';
 
 describe.runIf(hasPeer('moto_server'))('moto', () => {
-  let moto: ChildProcess;
+  let moto: Moto;
   let admin: S3Client;
-  let variables: Record<string, string>;
+  let variables: Readonly<Record<string, string>>;
 
   beforeAll(async () => {
-    const port = await freePort();
-    const url = `http://127.0.0.1:${port}`;
-    moto = spawn('moto_server', ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
-    await untilReady(url);
-    variables = {
-      AWS_ENDPOINT_URL_S3: url,
-      AWS_ACCESS_KEY_ID: 'testing',
-      AWS_SECRET_ACCESS_KEY: 'testing',
-    };
+    moto = await startMoto();
+    variables = moto.variables('S3');
     for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value);
-    admin = new S3Client({ region, endpoint: url, forcePathStyle: true });
+    admin = new S3Client({ region, endpoint: moto.url, forcePathStyle: true });
     const LocationConstraint = region;
     await admin.send(new CreateBucketCommand({ Bucket, CreateBucketConfiguration: { LocationConstraint } }));
   }, 60_000);
-  afterAll(() => {
+  afterAll(async () => {
     vi.unstubAllEnvs();
-    admin.destroy();
-    moto.kill();
+    admin?.destroy();
+    await moto?.close();
   });
 
   const put = (Body: Uint8Array | string) => admin.send(new PutObjectCommand({ Bucket, Key, Body }));
@@ -97,23 +88,3 @@ describe.runIf(hasPeer('moto_server'))('moto', () => {
     }
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function untilReady(url: string): Promise<void> {
-  for (let tries = 0; tries < 300; tries++) {
-    const isUp = await fetch(`${url}/moto-api/`).then(
-      () => true,
-      () => false,
-    );
-    if (isUp) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error('moto_server does not answer');
-}

@@ -27,6 +27,7 @@ export {
   type VerifiedArtifact,
   verifyArtifact,
 } from './open.ts';
+export { type RevocationRequest, sealRevocation } from './revoke.ts';
 export { type SealRequest, sealArtifact } from './seal.ts';
 export {
   createEd25519Signer,

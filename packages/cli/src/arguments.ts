@@ -18,12 +18,18 @@ export function requiredArgument(input: CommandInput, name: string): string {
  */
 export function commaList(input: CommandInput, flag: string): readonly string[] | undefined {
   const text = input.text(flag);
-  if (text === undefined) return undefined;
+  return text === undefined ? undefined : commaWords(text, flag);
+}
+
+/**
+ * The words of a list that commas separate.
+ * @param name - The option or argument, for the error.
+ * @throws {UsageError} on an empty part (A20).
+ */
+export function commaWords(text: string, name: string): readonly string[] {
   const parts = text.split(',');
-  if (parts.some((part) => part === '')) {
-    throw new UsageError(`"${flag}" has an empty name in its list`, `write: ${flag} FIRST,SECOND`);
-  }
-  return parts;
+  if (!parts.includes('')) return parts;
+  throw new UsageError(`"${name}" has an empty name in its list`, `write: ${name} FIRST,SECOND`);
 }
 
 /** Which values `exec` and `export` take: the options that both have. */

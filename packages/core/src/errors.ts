@@ -137,6 +137,10 @@ export const errorTable = {
     meaning:
       'The journal of an interrupted change cannot be carried out; until a person has looked, Clef only reads',
   },
+  destination: {
+    class: 'source',
+    meaning: 'The place where an artifact is published cannot be reached, or refuses it',
+  },
   already_exists: { class: 'conflict', meaning: 'There is one of this name already' },
   in_use: { class: 'conflict', meaning: 'Something in clef.yaml still needs what would be removed' },
   kms_denied: {

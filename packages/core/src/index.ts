@@ -4,7 +4,17 @@ export type { ChangedCell, Confirm } from './cells/write.ts';
 export { alphabetNames } from './checks/alphabets.ts';
 export { type DoctorRequest, examine } from './checks/doctor/doctor.ts';
 export type { DoctorFinding, DoctorStatus } from './checks/doctor/finding.ts';
-export { type Packed, type PackRequest, packService } from './delivery/pack.ts';
+export {
+  findPackTargets,
+  type PackAllRequest,
+  type Packed,
+  type PackRequest,
+  type PackSummary,
+  packService,
+  packServices,
+} from './delivery/pack.ts';
+export type { PackTarget } from './delivery/publication.ts';
+export { type Revoked, type RevokeRequest, revokeService } from './delivery/revoke.ts';
 export {
   ClefError,
   type ErrorClass,

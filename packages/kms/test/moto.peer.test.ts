@@ -1,10 +1,8 @@
 // AWS KMS as moto implements it: an independent server. It must be installed: pip install 'moto[server]'.
-// (Node's child processes are started here directly, as a server has to be stopped again; only tests may.)
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { createServer } from 'node:net';
 import { CreateAliasCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type Moto, startMoto } from '../../../test/moto.ts';
 import { type Kms, openKms, parseKeyReference, type SigningKms } from '../src/index.ts';
 
 const region = 'eu-central-1';
@@ -16,29 +14,22 @@ const context = {
   ],
 } as const;
 
-let moto: ChildProcess | undefined;
+let moto: Moto | undefined;
 let admin: KMSClient;
 let kms: Kms & SigningKms;
 
 beforeAll(async () => {
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  moto = spawn('moto_server', ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
-  await Promise.race([untilReady(url), failing(moto)]);
-  const environment = {
-    AWS_ENDPOINT_URL_KMS: url,
-    AWS_ACCESS_KEY_ID: 'testing',
-    AWS_SECRET_ACCESS_KEY: 'testing',
-  };
+  moto = await startMoto();
+  const environment = moto.variables('KMS');
   for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
-  admin = new KMSClient({ region, endpoint: url });
+  admin = new KMSClient({ region, endpoint: moto.url });
   kms = openKms({ environment });
 }, 60_000);
 
-afterAll(() => {
+afterAll(async () => {
   vi.unstubAllEnvs();
   admin.destroy();
-  moto?.kill();
+  await moto?.close();
 });
 
 async function createKey(): Promise<string> {
@@ -90,30 +81,3 @@ describe('moto', () => {
     await expect(kms.wrap(unknown, randomBytes(32))).rejects.toMatchObject({ code: 'not_found' });
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('No port');
-  return address.port;
-}
-
-async function untilReady(url: string): Promise<void> {
-  for (;;) {
-    const isUp = await fetch(`${url}/moto-api/`).then(
-      (response) => response.status < 500,
-      () => false,
-    );
-    if (isUp) return;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-}
-
-function failing(child: ChildProcess): Promise<never> {
-  return new Promise((_, reject) => {
-    child.on('error', () => reject(new Error("moto_server is not installed: pip install 'moto[server]'")));
-    child.on('exit', (code) => reject(new Error(`moto_server ended with ${code}`)));
-  });
-}

@@ -1,5 +1,6 @@
 // The rows about workloads: service identities and their artifacts.
 import type { CommandDefinition } from '../command.ts';
+import { yes } from './shared.ts';
 
 export const serviceRows: readonly CommandDefinition[] = [
   {
@@ -65,22 +66,78 @@ export const serviceRows: readonly CommandDefinition[] = [
   },
   {
     name: 'pack',
-    summary: 'Seal what a service may have into one artifact',
+    summary: 'Seal what services may have, an artifact for each',
     details:
-      'Decrypts only the cells in scope, merges them, encrypts them to a key pair made for this one artifact, wraps the private key with the sealing key, and signs. The output is complete or absent.',
+      'Decrypts only the cells in scope, each once, merges them, encrypts them to a key pair made for this one artifact, wraps the private key with the sealing key, and signs. Every artifact is complete or absent, and none is published before all are sealed.\n\nThe destination is a file, s3://BUCKET/KEY, gs://BUCKET/OBJECT or an https:// address that takes a PUT (with the token in CLEF_PUBLISH_TOKEN). It is replaced only if it still holds what was read there, so that of two packs at once one is told; the new revision exceeds the old one.',
     arguments: [
-      { name: 'service', summary: 'the service identity', completes: 'service' },
-      { name: 'environment', summary: 'one of its environments', completes: 'environment' },
+      {
+        name: 'service',
+        summary: 'the service identity, or several separated by commas',
+        optional: true,
+        completes: 'service',
+      },
+      {
+        name: 'environment',
+        summary: 'one of its environments, or several',
+        optional: true,
+        completes: 'environment',
+      },
     ],
     options: [
-      { flag: '--to', value: 'destination', summary: 'a file, or - for standard output (default)' },
+      { flag: '--all', summary: 'every service identity, in every environment or in those named' },
+      {
+        flag: '--to',
+        value: 'destination',
+        summary:
+          'a file, an address, or - for standard output (default); {service} and {environment} stand for the names',
+      },
       { flag: '--expires-in', value: 'duration', summary: 'for example 12h or 30d (default: 30d)' },
       {
         flag: '--allow-dirty',
         summary: 'pack a protected environment although files in scope differ from HEAD',
       },
+      {
+        flag: '--dry-run',
+        summary: 'check and decrypt everything, and stop before anything is sealed or written',
+      },
     ],
-    examples: [{ line: 'clef pack api-gateway production --to api-gateway.json', does: 'make an artifact' }],
+    examples: [
+      { line: 'clef pack api-gateway production --to api-gateway.json', does: 'make an artifact' },
+      {
+        line: 'clef pack --all production --to "s3://artifacts/{service}/{environment}.json"',
+        does: 'publish all that production runs',
+      },
+    ],
     load: () => import('../commands/pack.ts'),
+  },
+  {
+    name: 'revoke',
+    summary: "End what was packed: the service's agents wipe what they have",
+    details:
+      'Publishes a signed revocation in the place of the artifact. Agents that read it stop serving within one poll and take nothing older. The next "clef pack" to the same place is accepted again.',
+    arguments: [
+      { name: 'service', summary: 'the service identity', completes: 'service' },
+      { name: 'environment', summary: 'one of its environments', completes: 'environment' },
+    ],
+    options: [
+      {
+        flag: '--reason',
+        value: 'text',
+        summary: 'why, in the clear; for the people who look at the revocation',
+      },
+      {
+        flag: '--to',
+        value: 'destination',
+        summary: 'where the artifact is, as for "clef pack"; - is standard output',
+      },
+      yes,
+    ],
+    examples: [
+      {
+        line: 'clef revoke api-gateway production --reason "host compromised" --to s3://artifacts/api-gateway/production.json',
+        does: 'cut the service off',
+      },
+    ],
+    load: () => import('../commands/revoke.ts'),
   },
 ];

@@ -1,114 +1,183 @@
-// `clef pack`: decrypt what one service identity may have, merge it, seal it to a one-time key, sign it. The output is
-// complete or absent; values exist only in memory.
-import { resolve } from 'node:path';
-import { inspectArtifact, type SealRequest, sealArtifact } from '@clef/artifact';
-import { HostError, readRegularFile, replaceFile } from '@clef/host';
-import { isKmsKey, type KeyReference } from '@clef/kms';
-import { formatTimestamp } from '@clef/strict';
-import { type Cell, cellOf } from '../cells/cell.ts';
-import {
-  openSealedCell,
-  readSidecar,
-  refuseDifferentRecipients,
-  requireSealedCell,
-  type SealedCell,
-} from '../cells/read.ts';
+// `clef pack`: decrypt what service identities may have, merge it, seal each to a one-time key, sign, publish. Each cell is
+// decrypted once, whoever shares it. Every artifact is complete or absent; values exist only in memory.
+import { type SealRequest, sealArtifact } from '@clef/artifact';
+import { isKmsKey } from '@clef/kms';
+import type { Cell } from '../cells/cell.ts';
+import { inParallel } from '../cells/in-parallel.ts';
+import { type OpenedCell, openSealedCell } from '../cells/read.ts';
 import { ClefError } from '../errors.ts';
 import { fromGroundError } from '../from-ground-error.ts';
-import { headCommit, pathsDifferentFromHead } from '../git/git.ts';
+import { headCommit } from '../git/git.ts';
 import { openCloudKeys } from '../keys/cloud-keys.ts';
-import { findSigner } from '../keys/signing-key.ts';
-import { findEnvironment, findService, findServiceEnvironment } from '../manifest/find.ts';
-import type { ServiceIdentity } from '../manifest/manifest.ts';
-import { servedName } from '../manifest/served-name.ts';
-import { manifestName, type Repository } from '../repository.ts';
-import { acquireLock, type HeldLock } from '../transaction/repository-lock.ts';
+import { findService, findServiceEnvironment } from '../manifest/find.ts';
+import type { ServiceEnvironment, ServiceIdentity } from '../manifest/manifest.ts';
+import type { Repository } from '../repository.ts';
 import type { World } from '../world.ts';
+import type { Destination } from './destinations/destination.ts';
+import { openDestination } from './destinations/open-destination.ts';
+import {
+  findTrustedSigner,
+  nextHeader,
+  type PackTarget,
+  type Previous,
+  readPrevious,
+} from './publication.ts';
+import { cellsInScope, mergeCells, readForPacking, refuseDirty } from './scope.ts';
 
 const defaultExpirySeconds = 30 * 24 * 3600;
-const maxArtifactBytes = 1024 * 1024;
-const furthestAheadMilliseconds = 24 * 3600 * 1000;
 
-export type PackRequest = {
-  readonly service: string;
-  readonly environment: string;
+export type PackOptions = {
   readonly expiresInSeconds?: number;
   /** Pack what is on disk although it differs from HEAD in a protected environment. */
   readonly allowDirty: boolean;
-  /** A file that is replaced, and whose revision the new one exceeds; without it nothing is written. */
-  readonly destination?: string;
+  /** Check and decrypt everything, and stop before anything is sealed, signed or written. */
+  readonly isDryRun?: boolean;
 };
 
-export type Packed = {
-  readonly service: string;
-  readonly environment: string;
+export type PackRequest = PackTarget &
+  Omit<PackOptions, 'isDryRun'> & {
+    /** A file or an address that is replaced, and whose revision the new one exceeds; without it nothing is written. */
+    readonly destination?: string;
+  };
+
+export type PackAllRequest = PackOptions & {
+  readonly targets: readonly PackTarget[];
+  /** Where the artifact of a target goes. */
+  readonly destinationOf: (target: PackTarget) => string | undefined;
+};
+
+/** What was packed, or by a dry run would be. */
+export type PackSummary = PackTarget & {
   readonly revision: number;
   readonly expiresAt: string;
   readonly commit?: string;
   readonly cells: readonly string[];
   readonly keyCount: number;
-  readonly artifact: Uint8Array;
+  /** As a person named it, without what could be a credential. */
+  readonly destination?: string;
 };
 
+/** A dry run makes no artifact. */
+export type Packed<Artifact = Uint8Array> = PackSummary & { readonly artifact: Artifact };
+
+/** {@link packServices} for one. */
+export async function packService(
+  repository: Repository,
+  { service, environment, destination, ...options }: PackRequest,
+): Promise<Packed> {
+  const targets = [{ service, environment }];
+  const [packed] = await packServices(repository, { ...options, targets, destinationOf: () => destination });
+  return packed as Packed;
+}
+
 /**
- * Packs one service identity for one environment.
- * @throws {ClefError} `unknown_service`, `missing_cell`, `pending_key`, `key_conflict`, `recipients_differ`,
- * `dirty_tree`, `signing_key`, `kms_denied`, `kms_unavailable`, `kms_mismatch`, `already_exists` where the destination
- * is something else than an artifact of this identity, `changed_meanwhile` and `lock_held` where others write there too,
- * `limit`, and what opening a cell can give.
+ * The service identities and environments that a person names: every environment of every identity, narrowed to what is
+ * named. What is named must exist.
+ * @throws {ClefError} `unknown_service`, `usage` where nothing is left.
  */
-export async function packService(repository: Repository, request: PackRequest): Promise<Packed> {
-  const { manifest, world, root } = repository;
-  const service = findService(manifest, request.service);
-  const {
-    seal: sealingKey,
-    sign,
-    verify,
-  } = findServiceEnvironment(manifest, request.service, request.environment);
-  const cells = cellsInScope(repository, service, request.environment);
-  const [signer, previous, sealed] = await Promise.all([
-    findSigner(world, sign),
-    readPrevious(repository, request),
-    readCells(repository, cells),
-  ]);
-  // After reading: what was read is what is compared with HEAD, and what is packed.
+export function findPackTargets(
+  { manifest }: Repository,
+  named: { readonly services?: readonly string[]; readonly environments?: readonly string[] },
+): readonly PackTarget[] {
+  const services = named.services?.map((name) => findService(manifest, name)) ?? manifest.serviceIdentities;
+  const targets = services.flatMap(({ name: service, environments }) => {
+    if (named.services !== undefined)
+      for (const environment of named.environments ?? [])
+        findServiceEnvironment(manifest, service, environment);
+    return [...environments.keys()]
+      .filter((environment) => named.environments?.includes(environment) ?? true)
+      .map((environment) => ({ service, environment }));
+  });
+  if (targets.length > 0) return targets;
+  throw new ClefError({
+    code: 'usage',
+    message: 'No service identity of clef.yaml is in these environments',
+    hint: 'run "clef service list" to see them, or "clef service create" to make one',
+  });
+}
+
+/**
+ * Packs several service identities. All are sealed before the first is published; where publishing one fails, the error
+ * says which were published before.
+ * @throws {ClefError} `unknown_service`, `missing_cell`, `pending_key`, `key_conflict`, `recipients_differ`,
+ * `dirty_tree`, `signing_key`, `kms_denied`, `kms_unavailable`, `kms_mismatch`, `already_exists` where a destination
+ * is something else than an artifact of its identity, `changed_meanwhile` and `lock_held` where others write there too,
+ * `destination`, `limit`, and what opening a cell can give.
+ */
+export async function packServices(
+  repository: Repository,
+  request: PackAllRequest,
+): Promise<readonly Packed<Uint8Array | undefined>[]> {
+  const { world, root } = repository;
+  const plans = await inParallel(world, 'Reading cells', request.targets, (target) =>
+    planPack(repository, target, request.destinationOf(target)),
+  );
+  const cells = [...new Map(plans.flatMap((plan) => plan.cells).map((cell) => [cell.path, cell])).values()];
+  const readCell = once((cell: Cell) => readForPacking(repository, cell));
+  await Promise.all(cells.map(readCell));
   if (!request.allowDirty) await refuseDirty(repository, cells);
-  refuseForeignSigner(
-    request,
-    signer.verifyKey.text,
-    verify.map((key) => key.text),
-    sign,
+  const commit = await headCommit(world, root);
+  const openOnce = once(async (cell: Cell) => openSealedCell(repository, await readCell(cell)));
+  const packs = await inParallel(world, 'Sealing artifacts', plans, async (plan) =>
+    sealPlan(repository, plan, await Promise.all(plan.cells.map(openOnce)), { ...request, commit }),
   );
-  const [secrets, commit] = await Promise.all([
-    mergeCells(repository, service, sealed),
-    headCommit(world, root),
-  ]);
-  const nowMilliseconds = world.now();
-  const revision = Math.max((previous?.revision ?? 0) + 1, nowMilliseconds);
-  const expiresAt = formatTimestamp(
-    nowMilliseconds + (request.expiresInSeconds ?? defaultExpirySeconds) * 1000,
-  );
-  const header = {
-    version: 1,
-    repository: manifest.repository,
-    identity: service.name,
-    environment: request.environment,
-    revision,
-    ...(commit !== undefined && { commit }),
-    packedAt: formatTimestamp(nowMilliseconds),
-    expiresAt,
-  } as const;
-  const artifact = await seal(world, { header, secrets, sealingKey, signer });
-  if (request.destination !== undefined) await publish(repository, request.destination, artifact, previous);
+  if (request.isDryRun !== true) await publishAll(world, plans, packs);
+  return packs;
+}
+
+type Plan = PackTarget & {
+  readonly identity: ServiceIdentity;
+  readonly keys: ServiceEnvironment;
+  readonly cells: readonly Cell[];
+  readonly destination: Destination | undefined;
+  readonly previous: Previous | undefined;
+};
+
+async function planPack(
+  repository: Repository,
+  target: PackTarget,
+  destinationText: string | undefined,
+): Promise<Plan> {
+  const identity = findService(repository.manifest, target.service);
+  const keys = findServiceEnvironment(repository.manifest, target.service, target.environment);
+  const destination =
+    destinationText === undefined ? undefined : await openDestination(repository, destinationText);
   return {
-    service: service.name,
-    environment: request.environment,
+    ...target,
+    identity,
+    keys,
+    cells: cellsInScope(repository, identity, target.environment),
+    destination,
+    previous: destination && (await readPrevious(repository, target, destination)),
+  };
+}
+
+async function sealPlan(
+  repository: Repository,
+  plan: Plan,
+  opened: readonly OpenedCell[],
+  options: PackOptions & { readonly commit: string | undefined },
+): Promise<Packed<Uint8Array | undefined>> {
+  const { identity, keys, cells, destination, previous, service, environment } = plan;
+  const secrets = mergeCells(identity, opened);
+  const expiresInSeconds = options.expiresInSeconds ?? defaultExpirySeconds;
+  const header = nextHeader(repository, plan, { previous, expiresInSeconds, commit: options.commit });
+  const { revision, expiresAt, commit } = header;
+  const summary = {
+    service,
+    environment,
     revision,
     expiresAt,
     cells: cells.map((cell) => cell.label),
     keyCount: secrets.size,
-    artifact,
     ...(commit !== undefined && { commit }),
+    ...(destination !== undefined && { destination: destination.name }),
+  };
+  const signer = await findTrustedSigner(repository, plan, keys);
+  if (options.isDryRun === true) return { ...summary, artifact: undefined };
+  return {
+    ...summary,
+    artifact: await seal(repository.world, { header, secrets, sealingKey: keys.seal, signer }),
   };
 }
 
@@ -124,189 +193,37 @@ async function seal(world: World, request: SealRequest): Promise<Uint8Array> {
   }
 }
 
-function cellsInScope(
-  { manifest }: Repository,
-  service: ServiceIdentity,
-  environmentName: string,
-): readonly Cell[] {
-  const environment = findEnvironment(manifest, environmentName);
-  return service.namespaces.map((namespace) =>
-    cellOf(manifest, { namespace, environment: environmentName }, environment),
-  );
-}
-
-/** The cells, checked as far as that needs no key: encrypted to whom the manifest says, and without a pending key. */
-async function readCells(repository: Repository, cells: readonly Cell[]): Promise<readonly SealedCell[]> {
-  return Promise.all(
-    cells.map(async (cell) => {
-      const [sealed, { sidecar }] = await Promise.all([
-        requireSealedCell(repository, cell),
-        readSidecar(repository, cell),
-      ]);
-      refuseDifferentRecipients(repository, sealed, 'pack');
-      const [pending] = sidecar.pending;
-      if (pending === undefined) return sealed;
-      throw new ClefError({
-        code: 'pending_key',
-        message: `Cannot pack "${cell.label}": "${pending}" is pending, it has no value yet`,
-        hint: `run "clef set ${cell.label} ${pending}"`,
-        location: { file: cell.sidecarPath, key: pending },
-      });
-    }),
-  );
-}
-
-async function refuseDirty({ manifest, world, root }: Repository, cells: readonly Cell[]): Promise<void> {
-  if (!cells.some((cell) => cell.isProtected)) return;
-  const scope = [manifestName, ...cells.map((cell) => cell.path)];
-  const [first, ...more] = await pathsDifferentFromHead(world, root, scope);
-  if (first === undefined) return;
-  throw new ClefError({
-    code: 'dirty_tree',
-    message: `Cannot pack a protected environment: "${first}"${more.length > 0 ? ` and ${more.length} more` : ''} differs from HEAD`,
-    hint: `commit it, so that review sees what is packed; or pass --allow-dirty (repository ${manifest.repository})`,
-    location: { file: first },
-  });
-}
-
-/** All values in scope as one flat map; with `prefix: namespace`, DB_URL of database becomes database__DB_URL. */
-async function mergeCells(
-  repository: Repository,
-  service: ServiceIdentity,
-  cells: readonly SealedCell[],
-): Promise<ReadonlyMap<string, string>> {
-  const opened = await Promise.all(cells.map((sealed) => openSealedCell(repository, sealed)));
-  const merged = new Map<string, string>();
-  const owners = new Map<string, Cell>();
-  for (const { cell, values } of opened) {
-    for (const [key, value] of values) {
-      const name = servedName(service, cell.namespace, key);
-      const owner = owners.get(name);
-      if (owner !== undefined) throw conflict(name, owner, cell);
-      owners.set(name, cell);
-      merged.set(name, value);
-    }
-  }
-  return merged;
-}
-
-function conflict(name: string, first: Cell, second: Cell): ClefError {
-  return new ClefError({
-    code: 'key_conflict',
-    message: `"${name}" is defined twice: in "${first.label}" and in "${second.label}"`,
-    hint: 'rename one of them, or set "prefix: namespace" on the service identity',
-    location: { file: second.path, key: name },
-  });
-}
-
-function refuseForeignSigner(
-  request: PackRequest,
-  own: string,
-  trusted: readonly string[],
-  kmsKey: KeyReference | undefined,
-): void {
-  if (trusted.includes(own)) return;
-  const [whose, otherwise] =
-    kmsKey === undefined
-      ? ['Your signing key', 'sign with the right key (CLEF_SIGNING_KEY_FILE)']
-      : ['The public half of the "sign" key', 'name the right key in "sign"'];
-  throw new ClefError({
-    code: 'signing_key',
-    message: `${whose} is not among the "verify" keys of ${request.service}/${request.environment}: its agent would refuse the artifact`,
-    hint: `${otherwise}, or add ${own} to "verify" in clef.yaml`,
-  });
-}
-
-type Previous = { readonly revision: number; readonly bytes: Uint8Array };
-
-/** The artifact that the destination holds; refuses anything else there (catalogue INV-43). */
-async function readPrevious(repository: Repository, request: PackRequest): Promise<Previous | undefined> {
-  if (request.destination === undefined) return undefined;
-  const path = resolve(repository.world.cwd, request.destination);
-  const bytes = await readDestination(path, request.destination);
-  if (bytes === undefined) return undefined;
-  const foreign = (what: string, cause?: unknown): ClefError =>
-    new ClefError({
-      code: 'already_exists',
-      message: `Cannot pack to "${request.destination}": ${what}`,
-      hint: 'name another file, or move this one away',
-      cause,
+/** One after the other would be slow, and all at once would leave nobody to say what was done: the error does. */
+async function publishAll(
+  world: World,
+  plans: readonly Plan[],
+  packs: readonly Packed<Uint8Array | undefined>[],
+): Promise<void> {
+  const published: string[] = [];
+  try {
+    await inParallel(world, 'Publishing artifacts', [...plans.entries()], async ([index, plan]) => {
+      const artifact = packs[index]?.artifact;
+      if (plan.destination === undefined || artifact === undefined) return;
+      await plan.destination.write(artifact, plan.previous);
+      published.push(`${plan.service}/${plan.environment}`);
     });
-  let reason = 'it holds the artifact of another repository, service identity or environment';
-  try {
-    const { header } = inspectArtifact(bytes);
-    const isOurs =
-      header.repository === repository.manifest.repository &&
-      header.identity === request.service &&
-      header.environment === request.environment;
-    // Nobody has verified it: a revision from the future would lead ours past what any agent accepts (INV-49).
-    if (header.revision > repository.world.now() + furthestAheadMilliseconds)
-      reason = 'it holds an artifact whose revision is more than a day ahead';
-    else if (isOurs) return { revision: header.revision, bytes };
   } catch (error) {
-    throw foreign('there is a file that is no artifact', error);
-  }
-  throw foreign(reason);
-}
-
-async function readDestination(path: string, shown: string): Promise<Uint8Array | undefined> {
-  try {
-    return await readRegularFile(path, { maxBytes: maxArtifactBytes });
-  } catch (error) {
-    if (error instanceof HostError && error.code === 'not_found') return undefined;
-    throw fromGroundError(error, { action: `pack to "${shown}"`, file: shown });
-  }
-}
-
-/**
- * Replaces the destination in one step, unless another pack was faster. The lock of the repository makes comparing
- * and replacing one step; a read-only checkout has none, and is packed from without it.
- */
-async function publish(
-  repository: Repository,
-  destination: string,
-  artifact: Uint8Array,
-  previous: Previous | undefined,
-): Promise<void> {
-  const lock = await lockUnlessReadOnly(repository);
-  try {
-    await replaceUnchanged(repository, destination, artifact, previous);
-  } finally {
-    await lock?.release();
-  }
-}
-
-async function lockUnlessReadOnly({ root, world }: Repository): Promise<HeldLock | undefined> {
-  try {
-    return await acquireLock(root, { purpose: 'pack', now: world.now, randomBytes: world.randomBytes });
-  } catch (error) {
-    if (error instanceof ClefError && error.code === 'io') return undefined;
-    throw error;
-  }
-}
-
-async function replaceUnchanged(
-  repository: Repository,
-  destination: string,
-  artifact: Uint8Array,
-  previous: Previous | undefined,
-): Promise<void> {
-  const path = resolve(repository.world.cwd, destination);
-  const current = await readDestination(path, destination);
-  if (!isSame(current, previous?.bytes)) {
+    if (!(error instanceof ClefError) || published.length === 0) throw error;
     throw new ClefError({
-      code: 'changed_meanwhile',
-      message: `Cannot pack to "${destination}": another pack wrote it meanwhile`,
-      hint: 'run the command again',
+      code: error.code,
+      message: `${error.message} (published before that: ${published.join(', ')})`,
+      hint: error.hint,
+      cause: error,
     });
-  }
-  try {
-    await replaceFile(path, artifact, { mode: 0o600 });
-  } catch (error) {
-    throw fromGroundError(error, { action: `pack to "${destination}"`, file: destination });
   }
 }
 
-function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  return a === undefined || b === undefined ? a === b : Buffer.from(a).equals(b);
+/** The same promise for the same cell, whoever asks. */
+function once<T>(work: (cell: Cell) => Promise<T>): (cell: Cell) => Promise<T> {
+  const begun = new Map<string, Promise<T>>();
+  return (cell) => {
+    const known = begun.get(cell.path) ?? work(cell);
+    begun.set(cell.path, known);
+    return known;
+  };
 }
