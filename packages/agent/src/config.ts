@@ -52,7 +52,8 @@ export type AgentConfig = {
   readonly isUnsignedAllowed: boolean;
   readonly minRevision: number;
   readonly listen: ListenSetting;
-  readonly token: TokenSetting;
+  /** Undefined only where nothing is served. */
+  readonly token: TokenSetting | undefined;
   readonly tokenGroup: string | undefined;
   /** Undefined: whoever shows the token. */
   readonly allowUids: ReadonlySet<number> | undefined;
@@ -63,6 +64,8 @@ export type AgentConfig = {
   readonly logFormat: LogFormat;
 };
 
+export type ServingConfig = AgentConfig & { readonly token: TokenSetting };
+
 /** `policy`: the settings are legible, but the process was started in a way that would undo what they protect. */
 export type ConfigFault = { readonly kind: 'config' | 'policy'; readonly message: string };
 
@@ -70,18 +73,22 @@ export type ConfigResult =
   | { readonly config: AgentConfig; readonly warnings: readonly string[] }
   | { readonly faults: readonly ConfigFault[] };
 
-/** Reads and checks the whole configuration. Pure: no file is opened. */
+/**
+ * Reads and checks the whole configuration. Pure: no file is opened. `isServing`: a token is needed; otherwise the settings
+ * of port and token may be there, as one list of variables serves all modes, and mean nothing.
+ */
 export function readConfig(
   flags: SettingTexts,
   world: Pick<AgentWorld, 'environment' | 'nodeOptions' | 'isTerminal' | 'platform'>,
+  isServing = true,
 ): ConfigResult {
   const { variables, faults } = readVariables(world.environment);
-  const settings = new Settings(new Map([...variables, ...flags]), faults);
+  const settings = new Settings(new Map([...variables, ...flags]), faults, isServing);
   const config = settings.readAll(world);
   const policy = startFaults(world).map((message) => ({ kind: 'policy', message }) as const);
   const all = [...settings.faults.map((message) => ({ kind: 'config', message }) as const), ...policy];
   if (config === undefined || all.length > 0) return { faults: all };
-  return { config, warnings: config.token.kind === 'value' ? ['token_in_environment'] : [] };
+  return { config, warnings: config.token?.kind === 'value' ? ['token_in_environment'] : [] };
 }
 
 /** The format for what must be said before the configuration is known. */
@@ -97,9 +104,11 @@ export function logFormatOf(
 class Settings {
   readonly faults: string[];
   readonly #texts: SettingTexts;
+  readonly #isServing: boolean;
 
-  constructor(texts: SettingTexts, faults: readonly string[]) {
+  constructor(texts: SettingTexts, faults: readonly string[], isServing: boolean) {
     this.#texts = texts;
+    this.#isServing = isServing;
     this.faults = [...faults];
   }
 
@@ -123,7 +132,8 @@ class Settings {
     const state = this.#readState(world.environment, [repository, identity, environment]);
     const { key, token } = rest;
     if (source === undefined || repository === undefined || identity === undefined) return undefined;
-    if (environment === undefined || key === undefined || token === undefined) return undefined;
+    if (environment === undefined || key === undefined) return undefined;
+    if (this.#isServing && token === undefined) return undefined;
     return {
       source: withRegion(source, key, world.environment),
       repository,
@@ -189,7 +199,7 @@ class Settings {
     if (runtime !== undefined && isAbsolute(runtime) && 'port' in listen) {
       return { kind: 'file', path: `${normalize(runtime)}/clef-agent/${listen.port}.token`, isDefault: true };
     }
-    if (!this.#has('TOKEN_FILE') && !this.#has('TOKEN')) {
+    if (this.#isServing && !this.#has('TOKEN_FILE') && !this.#has('TOKEN')) {
       this.#refuse('TOKEN_FILE', 'is needed: the path of a file that the agent writes and its clients read');
     }
     return undefined;

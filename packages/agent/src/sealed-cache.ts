@@ -39,7 +39,7 @@ export const volatileCache: SealedCache = {
 /** Opens the directory, making it 0700 if it is not there. Throws `HostError` when it is not ours alone or cannot be used. */
 export async function openSealedCache(directory: string): Promise<SealedCache> {
   await ensurePrivateDirectory(directory);
-  const floorPath = join(directory, 'floor.json');
+  const floorPath = join(directory, floorName);
   const artifactPath = join(directory, 'artifact.json');
   return {
     isDurable: true,
@@ -51,6 +51,13 @@ export async function openSealedCache(directory: string): Promise<SealedCache> {
     removeArtifact: () => removeIfThere(artifactPath),
   };
 }
+
+/** The floor in a state directory that may not be there. Throws as {@link SealedCache.readFloor}. */
+export function readFloorIn(directory: string): Promise<Floor | undefined> {
+  return readFloor(join(directory, floorName));
+}
+
+const floorName = 'floor.json';
 
 async function writeFloor(path: string, { epoch, revision, payloadDigest }: Floor): Promise<void> {
   const text = `${JSON.stringify({ version: 1, epoch, revision, payloadDigest })}\n`;

@@ -1,8 +1,8 @@
 // The agent that serves: port, token, routes and the clean end around the refresh loop.
 import { type ListenAddress, type LoopbackServer, startLoopbackServer } from '@clef/loopback';
-import type { AgentConfig } from './config.ts';
+import { findGroupId } from './account-ids.ts';
+import type { AgentConfig, ServingConfig } from './config.ts';
 import { type Following, followArtifact } from './follow-artifact.ts';
-import { findGroupId } from './group-id.ts';
 import type { Log } from './log.ts';
 import { createMetrics, type Gauges, type Metrics } from './metrics.ts';
 import { createRoutes, publicPaths } from './routes.ts';
@@ -19,7 +19,7 @@ const refusalQuietMilliseconds = 60_000;
 const maxWatchers = 1_024;
 
 /** Serves until a signal says stop; returns the exit code. Throws {@link StartFailure}. */
-export async function serve(config: AgentConfig, world: AgentWorld, log: Log): Promise<number> {
+export async function serve(config: ServingConfig, world: AgentWorld, log: Log): Promise<number> {
   const stopped = untilStopped(world);
   try {
     const metrics = createMetrics();

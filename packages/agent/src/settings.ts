@@ -1,7 +1,7 @@
 // The agent's settings: one row each. A row is a variable `CLEF_AGENT_NAME` and, but for the token, a flag `--name`.
 import { escapeControl, suggest } from '@clef/strict';
 
-type SettingRow = {
+export type SettingRow = {
   /** What follows the flag in `--help`; a row without it is a switch. */
   readonly value?: string;
   readonly help: string;
@@ -58,12 +58,7 @@ export type SettingName = keyof typeof settingRows;
 /** Settings as they were typed. A switch that is on is "1". */
 export type SettingTexts = ReadonlyMap<SettingName, string>;
 
-export type CommandLine =
-  | { readonly kind: 'run'; readonly flags: SettingTexts }
-  | { readonly kind: 'help' | 'version' }
-  | { readonly kind: 'usage'; readonly message: string };
-
-const names = Object.keys(settingRows) as SettingName[];
+export const settingNames = Object.keys(settingRows) as SettingName[];
 const prefix = 'CLEF_AGENT_';
 
 /** Variables with our prefix that belong to others: the client's address, and what Kubernetes sets for a service. */
@@ -74,50 +69,13 @@ export function variableOf(name: SettingName): string {
   return prefix + name;
 }
 
-function flagOf(name: SettingName): string {
+/** How a setting is written on a command line. */
+export function flagOf(name: SettingName): string {
   return `--${name.toLowerCase().replaceAll('_', '-')}`;
 }
 
-function rowOf(name: SettingName): SettingRow {
+export function rowOf(name: SettingName): SettingRow {
   return settingRows[name];
-}
-
-/** Reads the arguments after `clef agent`. */
-export function parseCommandLine(args: readonly string[]): CommandLine {
-  const byFlag = new Map(names.map((name) => [flagOf(name), name]));
-  const flags = new Map<SettingName, string>();
-  for (let index = 0; index < args.length; index++) {
-    const [word, inline] = splitFlag(args[index] as string);
-    if (word === '--help' || word === '-h') return { kind: 'help' };
-    if (word === '--version') return { kind: 'version' };
-    const name = byFlag.get(word);
-    if (name === undefined || rowOf(name).isVariableOnly)
-      return { kind: 'usage', message: unknownWord(word, name) };
-    if (flags.has(name)) return { kind: 'usage', message: `${word} is given twice` };
-    const value = rowOf(name).value === undefined ? (inline ?? '1') : (inline ?? args[++index]);
-    if (value === undefined) return { kind: 'usage', message: `${word} needs a value` };
-    flags.set(name, value);
-  }
-  return { kind: 'run', flags };
-}
-
-function splitFlag(word: string): [flag: string, value: string | undefined] {
-  const equals = word.indexOf('=');
-  return word.startsWith('--') && equals > 0
-    ? [word.slice(0, equals), word.slice(equals + 1)]
-    : [word, undefined];
-}
-
-function unknownWord(word: string, name: SettingName | undefined): string {
-  if (name !== undefined)
-    return `${flagOf(name)} would show the token to every user of this machine: set ${variableOf('TOKEN_FILE')} instead`;
-  if (!word.startsWith('-')) return 'clef agent takes options only, no other words';
-  const near = suggest(word, names.filter((known) => !rowOf(known).isVariableOnly).map(flagOf));
-  return `There is no option ${quote(word)}${near === undefined ? '' : `; did you mean "${near}"?`}`;
-}
-
-function quote(text: string): string {
-  return `"${escapeControl(text.slice(0, 64))}"`;
 }
 
 /** The settings among the variables, and a fault for each unknown one. */
@@ -139,28 +97,6 @@ export function readVariables(environment: Readonly<Record<string, string | unde
 }
 
 function unknownVariable(variable: string): string {
-  const near = suggest(variable.toUpperCase(), names.map(variableOf));
+  const near = suggest(variable.toUpperCase(), settingNames.map(variableOf));
   return `${escapeControl(variable.slice(0, 64))}: there is no such setting${near === undefined ? '' : `; did you mean ${near}?`}`;
-}
-
-/** What `--help` prints. */
-export function helpText(): string {
-  const lines = names.map((name) => {
-    const { value, help, isVariableOnly } = rowOf(name);
-    const flag = isVariableOnly ? variableOf(name) : flagOf(name);
-    return `  ${(value === undefined ? flag : `${flag} ${value}`).padEnd(42)} ${help}`;
-  });
-  return [
-    'Usage: clef agent [options]',
-    '',
-    'Keeps one artifact fresh and serves its values on this machine: GET /v1/secrets with a bearer token.',
-    'Each option can also be a variable: --kms-key is CLEF_AGENT_KMS_KEY. An option wins over its variable.',
-    '`clef service show NAME ENVIRONMENT --agent-env` prints what a service identity needs.',
-    '',
-    'Options:',
-    ...lines,
-    `  ${'--help'.padEnd(42)} print this`,
-    `  ${'--version'.padEnd(42)} print the version`,
-    '',
-  ].join('\n');
 }

@@ -9,8 +9,8 @@ import {
   readRegularFile,
   statRegularFile,
 } from '@clef/host';
+import { findGroupId } from './account-ids.ts';
 import type { TokenSetting } from './config.ts';
-import { findGroupId } from './group-id.ts';
 import type { AgentWorld } from './world.ts';
 
 /**

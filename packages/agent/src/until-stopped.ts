@@ -1,12 +1,27 @@
 // The signals that end the agent.
 import type { AgentWorld } from './world.ts';
 
-/** `signal` resolves at the first of them; `forget` gives them back to Node. */
-export function untilStopped(world: AgentWorld): { readonly signal: Promise<void>; forget(): void } {
-  let stop: () => void = () => undefined;
+export type Stopped = {
+  /** Resolves at the first of the signals. */
+  readonly signal: Promise<void>;
+  isStopped(): boolean;
+  /** Gives them back to Node. */
+  forget(): void;
+};
+
+export function untilStopped(
+  world: Pick<AgentWorld, 'onSignal'>,
+  names: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP'],
+): Stopped {
+  let isStopped = false;
+  let resolveSignal: () => void = () => undefined;
   const signal = new Promise<void>((resolve) => {
-    stop = resolve;
+    resolveSignal = resolve;
   });
-  const undo = (['SIGTERM', 'SIGINT', 'SIGHUP'] as const).map((name) => world.onSignal(name, () => stop()));
-  return { signal, forget: () => undo.forEach((forget) => void forget()) };
+  const stop = (): void => {
+    isStopped = true;
+    resolveSignal();
+  };
+  const undo = names.map((name) => world.onSignal(name, stop));
+  return { signal, isStopped: () => isStopped, forget: () => undo.forEach((forget) => void forget()) };
 }

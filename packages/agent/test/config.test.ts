@@ -1,7 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { helpText, parseCommandLine } from '../src/command-line.ts';
 import { type AgentConfig, readConfig } from '../src/config.ts';
-import { helpText, parseCommandLine, type SettingName, settingRows } from '../src/settings.ts';
+import { type SettingName, settingRows } from '../src/settings.ts';
 
 const verifyKey = `ed25519:${generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'der' }).toString('base64')}`;
 const otherKey = `ed25519:${generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'der' }).toString('base64')}`;
@@ -88,7 +89,7 @@ describe('the command line', () => {
     ],
     [['--\u001b[31m'], 'There is no option "--\\x1b[31m"'],
   ])('H05 %j: %s', (args, message) => {
-    expect(parseCommandLine(args)).toEqual({ kind: 'usage', message });
+    expect(parseCommandLine(args)).toEqual({ kind: 'usage', mode: 'serve', message });
   });
 
   test('help and version', () => {

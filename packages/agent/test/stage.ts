@@ -7,7 +7,14 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createEd25519Signer, generateEd25519KeyPair, sealArtifact } from '@clef/artifact';
+import {
+  createEd25519Signer,
+  formatEnvelope,
+  formatPayload,
+  generateEd25519KeyPair,
+  sealArtifact,
+  signPayload,
+} from '@clef/artifact';
 import { type ChildHandle, startChild } from '@clef/host';
 import { type Kms, KmsError, parseKeyReference } from '@clef/kms';
 import { formatTimestamp } from '@clef/strict';
@@ -55,6 +62,8 @@ export type PackRequest = {
   readonly expiresInSeconds?: number;
   readonly packedAt?: number;
   readonly seal?: string;
+  /** A revocation, for this reason. */
+  readonly revoked?: string;
   readonly signer?: 'first' | 'second' | 'none';
   /** What wraps; by default the stage's own. */
   readonly kms?: Pick<Kms, 'wrap'>;
@@ -83,7 +92,7 @@ export type Stage = {
     world?: Partial<AgentWorld>,
     argv?: readonly string[],
   ): RunningAgent;
-  spawn(changes?: Record<string, string | undefined>): Promise<ChildHandle>;
+  spawn(changes?: Record<string, string | undefined>, argv?: readonly string[]): Promise<ChildHandle>;
   token(): Promise<string>;
   ask(path: string, options?: { readonly token?: string; readonly port?: number }): Promise<Answer>;
   /** Asks until the answer is as wanted. */
@@ -131,20 +140,29 @@ export async function setStage(): Promise<Stage> {
   const pack = async (wanted: PackRequest = {}): Promise<Uint8Array> => {
     const packedAt = wanted.packedAt ?? Date.now();
     const signer = { first: pairs[0], second: pairs[1], none: undefined }[wanted.signer ?? 'first'];
+    const header = {
+      version: 1,
+      repository: wanted.repository ?? repository,
+      identity: wanted.identity ?? 'api-gateway',
+      environment: wanted.environment ?? 'production',
+      revision: wanted.revision ?? packedAt,
+      packedAt: formatTimestamp(packedAt),
+      expiresAt: formatTimestamp(packedAt + (wanted.expiresInSeconds ?? 3_600) * 1_000),
+    } as const;
+    const signing = signer === undefined ? undefined : createEd25519Signer(signer.privateKeyPem);
+    if (wanted.revoked !== undefined) {
+      const payload = formatPayload({ header, revoked: { reason: wanted.revoked } });
+      return formatEnvelope({
+        payload,
+        signatures: signing === undefined ? [] : [await signPayload(payload, signing)],
+      });
+    }
     return sealArtifact({
-      header: {
-        version: 1,
-        repository: wanted.repository ?? repository,
-        identity: wanted.identity ?? 'api-gateway',
-        environment: wanted.environment ?? 'production',
-        revision: wanted.revision ?? packedAt,
-        packedAt: formatTimestamp(packedAt),
-        expiresAt: formatTimestamp(packedAt + (wanted.expiresInSeconds ?? 3_600) * 1_000),
-      },
+      header,
       secrets: new Map(Object.entries(wanted.secrets ?? { DB_URL: 'postgres://canary-value' })),
       sealingKey: parseKeyReference(wanted.seal ?? kmsKeyText),
       kms: wanted.kms ?? kms,
-      ...(signer === undefined ? {} : { signer: createEd25519Signer(signer.privateKeyPem) }),
+      ...(signing === undefined ? {} : { signer: signing }),
     });
   };
 
@@ -174,12 +192,12 @@ export async function setStage(): Promise<Stage> {
       });
       return agent;
     },
-    spawn: async (changes = {}) => {
+    spawn: async (changes = {}, argv = []) => {
       const command = fileURLToPath(new URL('../bin/clef-agent.js', import.meta.url));
       const environment = { PATH: process.env['PATH'], ...variables, ...changes };
       const child = await startChild({
         command: process.execPath,
-        args: [command],
+        args: [command, ...argv],
         environment,
       });
       ends.push(async () => {

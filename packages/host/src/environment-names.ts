@@ -118,3 +118,18 @@ export function checkEnvironmentName(name: string): 'ok' | 'malformed' | 'danger
     dangerousPrefixes.some((prefix) => upper.startsWith(prefix));
   return isDangerous ? 'dangerous' : 'ok';
 }
+
+/** Variables that open secrets: of no use to a child process, and worth stealing (catalogue INV-94). */
+const ownVariables = /^(CLEF_AGE_KEY|CLEF_SIGNING_|CLEF_AGENT_|SOPS_AGE_)/;
+
+/** Whether a variable is one of them. */
+export function isOwnVariable(name: string): boolean {
+  return ownVariables.test(name);
+}
+
+/** The environment without them. */
+export function withoutOwnVariables(
+  environment: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string | undefined>> {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !isOwnVariable(name)));
+}

@@ -30,6 +30,9 @@ export type FileFacts = {
   readonly modifiedAtMilliseconds: number;
 };
 
+/** -1 leaves a part as it is. Another owner than ourselves only root can give. */
+export type FileOwner = { readonly uid: number; readonly gid: number };
+
 /** An open folder: what is done through it cannot be led elsewhere by renaming one of its parents. Names, not paths. */
 export type OpenFolder = {
   /** Creates a file that must not exist yet, with exactly `mode` whatever the umask, written and synced. */
@@ -138,14 +141,14 @@ export async function statRegularFile(path: string): Promise<FileFacts | undefin
 /**
  * Puts `bytes` at `path`, whole or not at all: a temporary file in the same directory, written, synced, renamed, and
  * the directory synced. Without `mode` an existing file keeps its permission bits and a new one gets 0600, whatever the
- * umask. Refuses to replace anything but a regular file (`symlink`, `not_regular`); `root` as in {@link readRegularFile}.
+ * umask; `owner` is set before anything is written. Refuses to replace anything but a regular file (`symlink`, `not_regular`); `root` as in {@link readRegularFile}.
  * After any failure the old content is in place and the temporary file is gone; only when the last step, syncing the
  * directory, fails (`io`) is the new content in place, and whether it would survive a power cut unknown.
  */
 export async function replaceFile(
   path: string,
   bytes: Uint8Array,
-  options: { readonly mode?: number; readonly root?: string } = {},
+  options: { readonly mode?: number; readonly root?: string; readonly owner?: FileOwner } = {},
 ): Promise<void> {
   const staged = await stageFile(path, bytes, options);
   await staged.commit();
@@ -158,7 +161,7 @@ export async function replaceFile(
 export async function stageFile(
   path: string,
   bytes: Uint8Array,
-  options: { readonly mode?: number; readonly root?: string } = {},
+  options: { readonly mode?: number; readonly root?: string; readonly owner?: FileOwner } = {},
 ): Promise<StagedFile> {
   return await attempt('write', path, async () => {
     const directory = await openDirectoryOf(path, options.root);
@@ -167,7 +170,7 @@ export async function stageFile(
       if (current !== undefined) refuseIrregular(path, current);
       const mode = options.mode ?? (current === undefined ? 0o600 : current.mode & 0o777);
       const temporary = directory.at(temporaryFilePrefix + randomBytes(12).toString('hex'));
-      await createSynced(temporary, bytes, mode);
+      await createSynced(temporary, bytes, mode, options.owner);
       return stagedFile(path, temporary, directory);
     } catch (cause) {
       await directory.close();
@@ -282,11 +285,17 @@ export async function createFileExclusive(
   });
 }
 
-async function createSynced(location: string, bytes: Uint8Array, mode: number): Promise<void> {
+async function createSynced(
+  location: string,
+  bytes: Uint8Array,
+  mode: number,
+  owner?: FileOwner,
+): Promise<void> {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
   const handle = await open(location, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     try {
+      if (owner !== undefined) await handle.chown(owner.uid, owner.gid);
       await handle.chmod(mode);
       await writeAll(handle, bytes);
       await handle.sync();

@@ -10,11 +10,12 @@ export {
   startChild,
 } from './child.ts';
 export { deferSignals } from './defer-signals.ts';
-export { checkEnvironmentName } from './environment-names.ts';
+export { checkEnvironmentName, isOwnVariable, withoutOwnVariables } from './environment-names.ts';
 export {
   createFileExclusive,
   ensurePrivateDirectory,
   type FileFacts,
+  type FileOwner,
   fsyncDirectory,
   inFolder,
   type OpenFolder,

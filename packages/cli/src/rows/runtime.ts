@@ -5,7 +5,16 @@ export const runtimeRows: readonly CommandDefinition[] = [
   {
     name: 'agent',
     summary: 'Keep one artifact fresh and serve its values on 127.0.0.1',
-    details: 'Run "clef agent --help" for its settings. The same program is installed as clef-agent.',
+    details:
+      'Run "clef agent --help" for its settings. The same program is installed as clef-agent.\n\n"clef agent exec -- COMMAND" runs a command with the values as its environment, anew when they change; "clef agent render" writes them into files of a memory-backed file system. Both accept an artifact exactly as the agent does.',
+    examples: [
+      { line: 'clef agent --check', does: 'accept the artifact once, say the verdict, and end' },
+      { line: 'clef agent exec -- node server.js', does: 'run a server, anew when its secrets change' },
+      {
+        line: 'clef agent render --once --template /etc/app.tmpl --to /dev/shm/app.env',
+        does: 'fill in a template once, before the app starts',
+      },
+    ],
     passThrough: true,
     load: () => import('../commands/agent.ts'),
   },

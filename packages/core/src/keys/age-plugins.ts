@@ -1,7 +1,7 @@
 // Programs for age keys of plugins: only those that the person names, by absolute path, in `plugins.yaml` of the
 // configuration folder. A repository, a recipient or PATH never leads to one (catalogue INV-33).
 import { isAbsolute, join } from 'node:path';
-import { statRegularFile } from '@clef/host';
+import { statRegularFile, withoutOwnVariables } from '@clef/host';
 import type { AgePlugins, PluginQuestion, SopsError } from '@clef/sops';
 import { ClefError } from '../errors.ts';
 import { fromGroundError, uncapitalised } from '../from-ground-error.ts';
@@ -9,7 +9,6 @@ import { isMap, parseStrictYaml } from '../manifest/strict-yaml.ts';
 import type { World } from '../world.ts';
 import { configFolder } from './config-folder.ts';
 import { maxKeyFileBytes, readIfThere } from './key-text.ts';
-import { withoutOwnVariables } from './own-variables.ts';
 
 const listName = 'plugins.yaml';
 

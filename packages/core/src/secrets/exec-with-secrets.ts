@@ -1,9 +1,8 @@
 // A command with values of cells as its environment. Values go into the child's environment and nowhere else.
-import { type ChildExit, type ChildRequest, HostError, runChild } from '@clef/host';
+import { type ChildExit, type ChildRequest, HostError, isOwnVariable, runChild } from '@clef/host';
 import { readPendingKeys } from '../cells/read.ts';
 import { ClefError } from '../errors.ts';
 import { fromGroundError } from '../from-ground-error.ts';
-import { isOwnVariable } from '../keys/own-variables.ts';
 import type { Repository } from '../repository.ts';
 import { type Choice, chooseValues, chosenCells } from './choose-values.ts';
 import { refuseDangerousNames } from './environment-policy.ts';
