@@ -4,6 +4,7 @@ import type { Repository } from '../repository.ts';
 import { type Choice, chooseValues } from './choose-values.ts';
 import { refuseDangerousNames } from './environment-policy.ts';
 import { type ExportFormat, exportDialects } from './export-formats/all.ts';
+import type { ExportDialect } from './export-formats/export-format.ts';
 
 export type ExportRequest = Choice & {
   readonly format: ExportFormat;
@@ -18,8 +19,9 @@ export type ExportRequest = Choice & {
  */
 export async function exportSecrets(repository: Repository, request: ExportRequest): Promise<string> {
   const values = await chooseValues(repository, request);
-  const { setsVariables, write } = exportDialects[request.format];
+  const { setsVariables, warning, write }: ExportDialect = exportDialects[request.format];
   if (setsVariables) refuseDangerousNames(values.keys(), request.allowedEnvironmentNames ?? []);
-  const { randomBytes } = repository.world;
+  const { randomBytes, notify } = repository.world;
+  if (warning !== undefined) notify({ level: 'warning', message: warning });
   return write({ values, cell: findCell(repository.manifest, request.cell), randomBytes });
 }

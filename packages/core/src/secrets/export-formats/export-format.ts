@@ -13,6 +13,8 @@ export type ExportSource = {
 export type ExportDialect = {
   /** Names become variables as soon as the text is used: the policy of names applies. */
   readonly setsVariables: boolean;
+  /** Who could read the text besides its reader, where that is not what a person expects. */
+  readonly warning?: string;
   /** @throws {ClefError} `environment_value` where the dialect cannot hold a value or a name exactly, `limit`. */
   readonly write: (source: ExportSource) => string;
 };

@@ -8,6 +8,9 @@ const mostBytes = 1024 * 1024;
 
 export const systemd: ExportDialect = {
   setsVariables: false,
+  // systemd.exec(5): unit files, and what is in them, can be asked for over IPC.
+  warning:
+    'systemd shows SetCredential= to every user of its machine; for secrets that stay, let systemd-creds encrypt each (docs/recipes.md)',
   write: ({ values }) => {
     const bytes = [...values].reduce((sum, [key, value]) => sum + key.length + Buffer.byteLength(value), 0);
     if (bytes > mostBytes) {
