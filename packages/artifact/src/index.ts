@@ -7,6 +7,7 @@ export {
   type Envelope,
   formatEnvelope,
   formatPayload,
+  isSealingKey,
   maxArtifactBytes,
   parseArtifact,
   payloadType,
@@ -21,6 +22,8 @@ export { inspectArtifact, type UnverifiedArtifact } from './inspect-artifact.ts'
 export { createKmsSigner } from './kms-signer.ts';
 export {
   type ArtifactFloor,
+  type CheckedArtifact,
+  checkArtifact,
   type OpenedArtifact,
   type OpenPolicy,
   openArtifact,

@@ -13,6 +13,8 @@ export type UnverifiedArtifact = {
   readonly revoked?: string;
   /** Hex SHA-256 of the SPKI of those who claim to have signed. */
   readonly keyIds: readonly string[];
+  /** In bytes: the payload as it is signed, and the age file, 0 in a revocation. */
+  readonly sizes: { readonly payload: number; readonly ciphertext: number };
 };
 
 /**
@@ -26,6 +28,10 @@ export function inspectArtifact(bytes: Uint8Array): UnverifiedArtifact {
     header: payload.header,
     payloadDigest: digestOf(envelope.payload),
     keyIds: envelope.signatures.map(({ keyId }) => keyId),
+    sizes: {
+      payload: envelope.payload.length,
+      ciphertext: 'revoked' in payload ? 0 : payload.ciphertext.length,
+    },
     ...('revoked' in payload ? { revoked: payload.revoked.reason } : { sealingKey: payload.seal.key.text }),
   };
 }

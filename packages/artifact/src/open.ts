@@ -66,6 +66,28 @@ export async function openArtifact(
   policy: OpenPolicy,
   { kms }: { readonly kms?: Pick<Kms, 'unwrap'> },
 ): Promise<OpenedArtifact> {
+  const { sealed, epoch, payloadDigest } = checkArtifact(bytes, policy);
+  const { header } = sealed;
+  const identity = await findIdentity(sealed, policy, kms);
+  const plaintext = await decrypt(sealed, identity);
+  try {
+    return { header, epoch, payloadDigest, secrets: parseSecrets(plaintext, header) };
+  } finally {
+    plaintext.fill(0);
+  }
+}
+
+/** What is known of an artifact that passed every check for which no private key is needed. */
+export type CheckedArtifact = Pick<OpenedArtifact, 'epoch' | 'payloadDigest'> & {
+  readonly sealed: SealedPayload;
+};
+
+/**
+ * {@link openArtifact} up to where the KMS, or the age key, would be asked. What passes is not known to open yet.
+ * @throws {ArtifactError} In this order: `too_large`, `format`, `unsigned`, `signature`, `binding`, `key_not_pinned`,
+ * `rollback`, `equivocation`, `fast_forward`, `revoked`, `not_yet_valid`, `expired`.
+ */
+export function checkArtifact(bytes: Uint8Array, policy: Omit<OpenPolicy, 'ageIdentity'>): CheckedArtifact {
   const verified = verifyArtifact(bytes, policy);
   const { epoch, payloadDigest } = verified;
   const payload = parsePayload(verified.payload);
@@ -77,13 +99,7 @@ export async function openArtifact(
   checkRevision(header, policy);
   const sealed = refuseRevoked(payload, found, policy);
   checkDates(header, policy);
-  const identity = await findIdentity(sealed, policy, kms);
-  const plaintext = await decrypt(sealed, identity);
-  try {
-    return { header, epoch, payloadDigest, secrets: parseSecrets(plaintext, header) };
-  } finally {
-    plaintext.fill(0);
-  }
+  return { sealed, epoch, payloadDigest };
 }
 
 /** The exact bytes that were signed, their digest as it stands in floors, and who signed: the epoch. */
@@ -118,19 +134,20 @@ function verifySignature(
     (key) => key.kind === 'retired' && envelope.signatures.some(({ keyId }) => keyId === key.keyId),
   );
   if (retired) throw new ArtifactError('signature', 'The artifact claims a key that is retired here');
-  const count = verifyKeys.filter(({ kind }) => kind !== 'retired').length;
-  const trusted = `none of the ${count} keys that are trusted here`;
-  throw new ArtifactError('signature', `The artifact is signed by ${trusted}, or it was changed`);
+  throw new ArtifactError(
+    'signature',
+    'The artifact is signed by no key that is trusted here, or it was changed',
+  );
 }
 
-function checkBinding(header: ArtifactHeader, policy: OpenPolicy): void {
+function checkBinding(header: ArtifactHeader, policy: Omit<OpenPolicy, 'ageIdentity'>): void {
   const names = ['repository', 'identity', 'environment'] as const;
   const wrong = names.filter((name) => header[name] !== policy[name]);
   if (wrong.length > 0)
     throw new ArtifactError('binding', `The artifact was made for another ${wrong.join(' and ')}`);
 }
 
-function checkSealingKey(payload: ArtifactPayload, { sealingKey }: OpenPolicy): void {
+function checkSealingKey(payload: ArtifactPayload, { sealingKey }: Pick<OpenPolicy, 'sealingKey'>): void {
   if ('revoked' in payload || payload.seal.key.text === sealingKey.text) return;
   throw new ArtifactError(
     'key_not_pinned',

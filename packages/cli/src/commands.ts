@@ -1,5 +1,6 @@
 // Every command, one row each, by subject: help, completion and docs/commands.md are made from this table.
 import type { CommandDefinition } from './command.ts';
+import { artifactRows } from './rows/artifacts.ts';
 import { keyRows } from './rows/keys.ts';
 import { matrixRows } from './rows/matrix.ts';
 import { peopleRows } from './rows/people.ts';
@@ -16,6 +17,7 @@ export const groups: Readonly<Record<string, string>> = {
   recipients: 'Who may read: people, their age keys, and what each may open',
   key: 'Your own age keys: making, carrying and looking at them',
   service: 'Service identities: what a workload gets, sealed to its own key',
+  artifact: 'Artifacts as files: looking at one, checking it, opening it',
   kms: 'Keys in a KMS',
   sops: 'The SOPS command, for machines without it: any SOPS file, not only cells',
 };
@@ -27,6 +29,7 @@ export const commands: readonly CommandDefinition[] = [
   ...peopleRows,
   ...keyRows,
   ...serviceRows,
+  ...artifactRows,
   ...runtimeRows,
   ...sopsRows,
 ];

@@ -150,7 +150,43 @@ export const errorTable = {
   kms_unavailable: { class: 'kms_unavailable', meaning: 'The KMS did not answer in time or is throttling' },
   kms_mismatch: { class: 'kms_mismatch', meaning: 'The KMS gave an answer that does not fit the question' },
   signing_key: { class: 'config', meaning: 'The signing key is missing or not usable' },
-  artifact_failed: { class: 'signature', meaning: 'The artifact did not pass verification' },
+  artifact_failed: { class: 'signature', meaning: 'The artifact could not be made' },
+  artifact_too_large: { class: 'limit', meaning: 'The artifact is larger than 1 MiB, or nested too deeply' },
+  artifact_format: { class: 'format', meaning: 'The file is not shaped as an artifact is' },
+  artifact_content: {
+    class: 'format',
+    meaning: 'What is encrypted in the artifact breaks a rule: a name, a value, the padding',
+  },
+  artifact_decrypt: { class: 'decrypt', meaning: 'The artifact does not open with the key it is sealed to' },
+  artifact_unsigned: { class: 'signature', meaning: 'The artifact is not signed' },
+  artifact_signature: {
+    class: 'signature',
+    meaning: 'The artifact is signed by no key that is trusted here, or it was changed',
+  },
+  artifact_binding: {
+    class: 'binding',
+    meaning: 'The artifact was made for another repository, service identity or environment',
+  },
+  artifact_key_not_pinned: {
+    class: 'binding',
+    meaning: 'The artifact is sealed by another key than the one that is insisted on',
+  },
+  artifact_header_mismatch: {
+    class: 'binding',
+    meaning: 'The header inside of the encryption differs from the outer one',
+  },
+  artifact_rollback: { class: 'rollback', meaning: 'The artifact is older than what was accepted before' },
+  artifact_equivocation: {
+    class: 'rollback',
+    meaning: 'There is another artifact of the same epoch and revision',
+  },
+  artifact_fast_forward: {
+    class: 'rollback',
+    meaning: 'The revision of the artifact is more than a day ahead of the clock',
+  },
+  artifact_revoked: { class: 'revoked', meaning: 'The artifact is a revocation' },
+  artifact_not_yet_valid: { class: 'expired', meaning: 'The artifact was packed in the future' },
+  artifact_expired: { class: 'expired', meaning: 'The artifact has expired' },
   environment_value: { class: 'format', meaning: 'A value cannot be passed as an environment variable' },
   command_not_found: { class: 'command_not_found', meaning: 'The command to run does not exist' },
   command_not_executable: {

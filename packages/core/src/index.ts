@@ -4,6 +4,17 @@ export type { ChangedCell, Confirm } from './cells/write.ts';
 export { alphabetNames } from './checks/alphabets.ts';
 export { type DoctorRequest, examine } from './checks/doctor/doctor.ts';
 export type { DoctorFinding, DoctorStatus } from './checks/doctor/finding.ts';
+export type { TrustRequest } from './delivery/artifact-trust.ts';
+export {
+  type InspectedArtifact,
+  inspectArtifactBytes,
+  type JudgeRequest,
+  type OpenedFile,
+  openArtifactBytes,
+  readArtifactFile,
+  type VerifiedFile,
+  verifyArtifactBytes,
+} from './delivery/artifacts.ts';
 export {
   findPackTargets,
   type PackAllRequest,
