@@ -2,6 +2,7 @@
 // where a gate is missed; the goals are stricter, for a quiet machine, and only printed.
 import { raceAgent } from './agent.ts';
 import { type DecryptFigures, raceDecryption } from './decrypt.ts';
+import { raceMatrix } from './matrix.ts';
 import { type Contestant, median, medianOver, medianRatio, race } from './measure.ts';
 import { openScene, type Scene } from './scene.ts';
 
@@ -19,6 +20,7 @@ try {
   const missed = [
     ...reportCommands(await raceCommands(scene)),
     ...reportDecryption(await raceDecryption(scene)),
+    ...reportMatrix(await raceMatrix(process.env)),
     ...reportAgent(await raceAgent(scene)),
   ];
   if (process.argv.includes('--gates')) {
@@ -103,6 +105,13 @@ function reportLong(
   const ratio = theirs && medianRatio(own, theirs);
   if (gate === undefined || ratio === undefined || ratio < gate) return [];
   return [`${name} takes ${ratio.toFixed(2)} times sops; the gate is under ${gate}`];
+}
+
+/** Prints what one transaction over 100 cells takes; only the new data keys have a rival, a loop over sops. */
+function reportMatrix(times: Times): readonly string[] {
+  for (const name of ['clef sync', 'clef rename'])
+    print(`20 x 5 matrix, ${name}: ${median(timesOf(times, name)).toFixed(0)} ms`);
+  return reportLong({ name: '20 x 5 matrix, new data keys', ours: 'clef rotate', gate: undefined }, times);
 }
 
 function reportAgent({ agentPerSecond, barePerSecond, ratio }: Awaited<ReturnType<typeof raceAgent>>) {
