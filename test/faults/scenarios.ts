@@ -33,6 +33,13 @@ const json = (where: string): readonly string[] => ['export', where, '--format',
 const two = [git, init, set(cell, 'DB_URL', 'one'), set(cell, 'DB_USER', 'two')];
 /** Of nobody: its private half was forgotten. */
 const otherKey = 'age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj';
+const three = [
+  ...two,
+  set('payments/development', 'STRIPE', 'three'),
+  set('mail/development', 'SMTP', 'four'),
+];
+const addBob: Step = { args: ['recipients', 'add', 'bob', otherKey, '--environments', 'development'] };
+const withBob = [...three, addBob];
 
 export const scenarios: readonly Scenario[] = [
   {
@@ -61,9 +68,33 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'recipients add, over three cells',
-    given: [...two, set('payments/development', 'STRIPE', 'three'), set('mail/development', 'SMTP', 'four')],
-    run: { args: ['recipients', 'add', 'bob', otherKey, '--environments', 'development'] },
+    given: three,
+    run: addBob,
     look: ['recipients', 'list'],
+  },
+  {
+    name: 'set, many keys',
+    given: two,
+    run: { args: ['set', cell, 'FIRST', 'SECOND', 'THIRD', '--generate'] },
+    look: ['list'],
+  },
+  {
+    name: 'recipients remove, over three cells',
+    given: withBob,
+    run: { args: ['recipients', 'remove', 'bob', '--yes'] },
+    look: ['recipients', 'list'],
+  },
+  {
+    name: 'recipients request',
+    given: two,
+    run: { args: ['recipients', 'request', 'bob', otherKey, '--environments', 'development'] },
+    look: json(cell),
+  },
+  {
+    name: 'rotate, the whole matrix',
+    given: withBob,
+    run: { args: ['rotate', '--all', '--yes'] },
+    look: json(cell),
   },
   {
     name: 'service create',
