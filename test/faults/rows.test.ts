@@ -75,7 +75,11 @@ describe('the order of calls', () => {
   it('a change of one file has no record: two syncs and that of the lock', async () => {
     const service = await prepare(bench, scenario('service create'));
     const synced = service.log.filter(({ op, path }) => op === 'sync' && path.startsWith('work'));
-    expect(synced.map(({ path }) => path.replace(/(lock|tmp).*/, '$1'))).toEqual(['work/.clef/lock', 'work/.clef-tmp', 'work']);
+    expect(synced.map(({ path }) => path.replace(/(lock|tmp).*/, '$1'))).toEqual([
+      'work/.clef/lock',
+      'work/.clef-tmp',
+      'work',
+    ]);
     expect(service.log.some(({ to }) => to?.endsWith('/journal'))).toBe(false);
   });
 });

@@ -87,7 +87,7 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'recipients request',
     given: two,
-    run: { args: ['recipients', 'request', 'bob', otherKey, '--environments', 'development'] },
+    run: { args: ['recipients', 'request', '--name', 'bob', '--environments', 'development'] },
     look: json(cell),
   },
   {

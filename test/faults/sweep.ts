@@ -22,8 +22,11 @@ export async function killPoint(
   const killed = await run(place, scenario.run, fault);
   if (killed.exitCode !== 137 && killed.exitCode !== 0)
     problems.push(`exit ${killed.exitCode}: ${killed.stderr}`);
+  const hasJournal = (): boolean =>
+    readTree(place).leftovers.some((path) => path.startsWith('.clef/journal'));
+  const wasSettled = hasJournal();
   for (const at of killsOfRecovery) await run(place, { args: scenario.look }, { at, action: 'kill-before' });
-  const hadJournal = readTree(place).leftovers.some((path) => path.startsWith('.clef/journal'));
+  const hadJournal = hasJournal();
   const next = await run(place, { args: scenario.look });
   problems.push(...problemsOf(prepared, place, next));
   if (hadJournal && noticesIn(next.stderr) !== 1) problems.push(`no notice: ${next.stderr}`);
@@ -32,7 +35,7 @@ export async function killPoint(
     problems.push('told twice');
   removePlace(place);
   const point = `${scenario.name}: ${fault.action} ${fault.at} ${killsOfRecovery.join(',')}`;
-  return { point, problems, wasSettled: hadJournal };
+  return { point, problems, wasSettled };
 }
 
 function problemsOf(
