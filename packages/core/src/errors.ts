@@ -122,6 +122,10 @@ export const errorTable = {
   dirty_tree: { class: 'policy', meaning: 'Files in scope differ from HEAD in a protected environment' },
   endpoint_refused: { class: 'policy', meaning: 'An endpoint override is neither https nor on this machine' },
   io: { class: 'io', meaning: 'The machine refused: disk, permission or file' },
+  no_memory_storage: {
+    class: 'io',
+    meaning: 'There is no memory-backed folder for an editor, and plaintext never goes to a disk',
+  },
   git: { class: 'git', meaning: 'git is missing or failed' },
   lock_held: { class: 'lock', meaning: 'Another process is writing to this repository' },
   git_busy: { class: 'lock', meaning: 'git is writing to this work tree' },

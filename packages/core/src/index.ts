@@ -85,6 +85,7 @@ export {
 } from './secrets/compare-secrets.ts';
 export { type CopiedCell, type CopyRequest, copySecrets } from './secrets/copy-secrets.ts';
 export { type DeleteRequest, deleteSecrets } from './secrets/delete-secrets.ts';
+export { type EditRequest, type EditResult, editSecrets } from './secrets/edit-secrets.ts';
 export { type ExecRequest, execWithSecrets } from './secrets/exec-with-secrets.ts';
 export {
   type CarryingService,

@@ -99,7 +99,7 @@ export async function fillCell(
   await changeCell(await repository.open(), cell, {
     createNamespace: true,
     confirm: yes,
-    edit: async () => () => ({ set: new Map(Object.entries(values)), delete: [] }),
+    edit: async () => () => ({ set: new Map(Object.entries(values)), delete: [], scaffold: true }),
   });
 }
 

@@ -10,6 +10,7 @@ export {
   startChild,
 } from './child.ts';
 export { deferSignals } from './defer-signals.ts';
+export { runEditor } from './editor.ts';
 export { checkEnvironmentName, isOwnVariable, withoutOwnVariables } from './environment-names.ts';
 export {
   createFileExclusive,
@@ -29,3 +30,5 @@ export {
 } from './files.ts';
 export type { OutputFilter } from './filter-output.ts';
 export { type HostCode, HostError, toHostError } from './host-error.ts';
+export { findMemoryFolder, withPrivateFolder } from './private-memory.ts';
+export { splitWords } from './split-words.ts';

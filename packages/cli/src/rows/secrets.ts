@@ -154,6 +154,20 @@ export const secretRows: readonly CommandDefinition[] = [
     load: () => import('../commands/explain.ts'),
   },
   {
+    name: 'edit',
+    summary: 'Edit the values of a cell in your editor',
+    details:
+      'Opens $VISUAL or $EDITOR on the values, in a folder in memory that only you can enter and that is removed afterwards; where there is no such folder, nothing is opened. Names, values and the schema are checked when you save; on a terminal you can go back to a text with mistakes. Values that you leave alone keep their ciphertext.\n\nWhat an editor keeps elsewhere is its own affair: Vim writes deleted and copied text to ~/.viminfo, which EDITOR="vim -i NONE" turns off.',
+    arguments: [cell],
+    options: [
+      { flag: '--create', summary: 'create the namespace although its name is close to an existing one' },
+      allowEnv,
+      yes,
+    ],
+    examples: [{ line: 'clef edit database/development', does: 'change several values at once' }],
+    load: () => import('../commands/edit.ts'),
+  },
+  {
     name: 'copy',
     summary: 'Copy values from one cell to another',
     details:

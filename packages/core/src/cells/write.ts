@@ -33,6 +33,8 @@ export type CellEdit = {
   readonly set: ReadonlyMap<string, string>;
   readonly delete: readonly string[];
   readonly announce?: readonly string[];
+  /** Make the cell without a key where there is none; otherwise an edit of nothing does nothing. */
+  readonly scaffold?: true;
 };
 
 type Change = {
@@ -237,14 +239,14 @@ async function planFile(
   return current && checkedBytes(current.cell, await editFile(repository, current, edit));
 }
 
-/** The first bytes of a cell; `undefined` where the edit is about pending keys alone. An edit of nothing makes a bare cell. */
+/** The first bytes of a cell; `undefined` where there is nothing to put into it. */
 async function planNewFile(
   repository: Repository,
   cell: Cell,
   edit: CellEdit,
 ): Promise<Uint8Array | undefined> {
-  const isAboutPending = edit.set.size === 0 && edit.delete.length + (edit.announce ?? []).length > 0;
-  return isAboutPending ? undefined : checkedBytes(cell, await createFile(repository, cell, edit));
+  if (edit.set.size === 0 && edit.scaffold !== true) return undefined;
+  return checkedBytes(cell, await createFile(repository, cell, edit));
 }
 
 /**

@@ -1,8 +1,8 @@
 // `sops edit`: a file's plaintext in an editor. It is only ever in memory-backed storage, in a folder of our own, and gone
 // when the editor ends; where there is no such storage nothing is edited.
-import { mkdtemp, readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { HostError, runChild } from '@clef/host';
+import { findMemoryFolder, HostError, runEditor, withPrivateFolder } from '@clef/host';
 import {
   decryptTree,
   formatPlainTree,
@@ -19,7 +19,6 @@ import { noFile } from './file-status.ts';
 import { openSopsFile } from './keyring.ts';
 import { badArgument, during, notCovered, SopsOperationError } from './outcome.ts';
 import { deliver, isStandardInput, readSource, type SopsSourceRequest } from './source.ts';
-import { splitWords } from './words.ts';
 
 export type EditFileRequest = SopsSourceRequest & {
   readonly ignoreMac?: boolean;
@@ -28,10 +27,6 @@ export type EditFileRequest = SopsSourceRequest & {
   /** Asks whether to go back to the editor after a text that does not parse. */
   readonly retry?: (problem: string) => Promise<boolean>;
 };
-
-const tmpfsType = 0x01021994;
-const ramfsType = 0x858458f6;
-const editors = ['vim', 'nano', 'vi'] as const;
 
 /**
  * Edits a file; values that did not change keep their ciphertext.
@@ -80,7 +75,7 @@ async function editText(
 ): Promise<Tree> {
   await writeFile(path, text, { mode: 0o600, flag: 'wx' });
   for (;;) {
-    await runEditor(world, path);
+    await openEditor(world, path);
     const edited = await readFile(path);
     if (Buffer.compare(edited, text) === 0) throw unchanged(name);
     try {
@@ -92,27 +87,23 @@ async function editText(
   }
 }
 
-async function runEditor(world: World, path: string): Promise<void> {
-  const { environment } = world;
-  const given = [environment['SOPS_EDITOR'], environment['EDITOR']].find((text) => (text ?? '') !== '');
-  const commands = given === undefined ? editors.map((each) => [each]) : [splitWords(given) ?? []];
-  for (const [command, ...args] of commands) {
-    if (command === undefined) break;
-    try {
-      const inherit = { cwd: world.cwd, environment, stdio: 'inherit', forwardSignals: true } as const;
-      const { exitCode } = await runChild({ command, args: [...args, path], ...inherit });
-      if (exitCode === 0) return;
-      throw noEditor(`The editor ended with ${exitCode}`, 'nothing was changed; run the command again');
-    } catch (error) {
-      if (!(error instanceof HostError) || given !== undefined) throw editorFailure(error);
-    }
+async function openEditor(world: World, path: string): Promise<void> {
+  const { environment, cwd } = world;
+  const commandLine = [environment['SOPS_EDITOR'], environment['EDITOR']].find((text) => (text ?? '') !== '');
+  try {
+    const { exitCode } = await runEditor(path, { commandLine, cwd, environment });
+    if (exitCode === 0) return;
+    throw noEditor(`The editor ended with ${exitCode}`, 'nothing was changed; run the command again');
+  } catch (error) {
+    throw editorFailure(error, commandLine !== undefined);
   }
-  throw noEditor('There is no editor', 'set EDITOR to one, for example: EDITOR=nano');
 }
 
-function editorFailure(error: unknown): unknown {
+function editorFailure(error: unknown, isGiven: boolean): unknown {
   if (!(error instanceof HostError)) return error;
-  return noEditor('The editor cannot be started', 'check SOPS_EDITOR and EDITOR');
+  return isGiven
+    ? noEditor('The editor cannot be started', 'check SOPS_EDITOR and EDITOR')
+    : noEditor('There is no editor', 'set EDITOR to one, for example: EDITOR=nano');
 }
 
 function noEditor(message: string, hint: string): SopsOperationError {
@@ -129,30 +120,11 @@ function unchanged(name: string): SopsOperationError {
 
 /** A folder that only we can enter, in memory, gone afterwards. */
 async function inPrivateMemory<T>(world: World, work: (folder: string) => Promise<T>): Promise<T> {
-  const runtime = world.environment['XDG_RUNTIME_DIR'] ?? '';
-  const places = ['/dev/shm', ...(runtime.startsWith('/') ? [runtime] : [])];
-  for (const place of places) {
-    if (!(await isInMemory(place))) continue;
-    const folder = await mkdtemp(join(place, 'clef-edit-'));
-    try {
-      return await work(folder);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-  }
+  const place = await findMemoryFolder(['/dev/shm', world.environment['XDG_RUNTIME_DIR']]);
+  if (place !== undefined) return withPrivateFolder(place, 'clef-edit-', work);
   throw notCovered(
     'editing on this machine',
     'there is no memory-backed folder such as /dev/shm, and plaintext never goes to a disk',
     `change single values: clef sops set FILE '["key"]' --value-stdin`,
   );
-}
-
-async function isInMemory(place: string): Promise<boolean> {
-  try {
-    const { type } = await statfs(place);
-    return type === tmpfsType || type === ramfsType;
-  } catch {
-    // No such folder, or a system without statfs: not a place that we know to be memory.
-    return false;
-  }
 }

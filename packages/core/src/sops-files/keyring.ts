@@ -1,7 +1,7 @@
 // The keys to try on a SOPS file: every source that SOPS knows, merged (spec sops-format, section 13), and the keys that
 // Clef keeps. A source that is not usable does not hide the others; it is told of only when none of them opens the file.
 import { isAbsolute, join, resolve } from 'node:path';
-import { HostError, readRegularFile, runChild } from '@clef/host';
+import { HostError, readRegularFile, runChild, splitWords } from '@clef/host';
 import {
   type AgeIdentity,
   type DataKey,
@@ -25,7 +25,6 @@ import { listAgeKeys } from '../keys/key-store.ts';
 import { identitiesOf } from '../keys/key-text.ts';
 import type { World } from '../world.ts';
 import { badArgument, during } from './outcome.ts';
-import { splitWords } from './words.ts';
 
 const maxKeyFileBytes = 64 * 1024;
 const commandSeconds = 120;

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { splitWords } from '@clef/host';
 import { encryptWithPassphrase, generateAgeIdentity } from '@clef/sops';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
@@ -32,7 +33,6 @@ import {
   type World,
 } from '../../src/index.ts';
 import { parseTreePath } from '../../src/sops-files/tree-path.ts';
-import { splitWords } from '../../src/sops-files/words.ts';
 
 const top = realpathSync(mkdtempSync(join(tmpdir(), 'clef-sops-files-')));
 afterAll(() => rmSync(top, { recursive: true, force: true }));

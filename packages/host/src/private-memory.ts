@@ -1,0 +1,64 @@
+// A folder in memory for what must never be on a disk: only we can enter it, and it is gone when the work ends, also when a
+// signal ends us. (Nobody can clean up after SIGKILL; what is left is in memory until the machine restarts.)
+import { rmSync } from 'node:fs';
+import { mkdtemp, rm, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const tmpfsType = 0x01021994;
+const ramfsType = 0x858458f6;
+const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+
+/**
+ * The first of these folders that the system says is in memory; `undefined` where none is. Only Linux tells.
+ * @param places - Absolute paths; others are passed over.
+ */
+export async function findMemoryFolder(places: readonly (string | undefined)[]): Promise<string | undefined> {
+  for (const place of places) {
+    if (place?.startsWith('/') && (await isInMemory(place))) return place;
+  }
+  return undefined;
+}
+
+async function isInMemory(place: string): Promise<boolean> {
+  try {
+    const { type } = await statfs(place);
+    return type === tmpfsType || type === ramfsType;
+  } catch {
+    // No such folder, or a system without statfs: not a place that we know to be memory.
+    return false;
+  }
+}
+
+/** Runs `work` with a new folder of mode 0700 below `parent`, which is removed afterwards with all that is in it. */
+export async function withPrivateFolder<T>(
+  parent: string,
+  prefix: string,
+  work: (folder: string) => Promise<T>,
+): Promise<T> {
+  const folder = await mkdtemp(join(parent, prefix));
+  const stop = removeWhenWeEnd(folder);
+  try {
+    return await work(folder);
+  } finally {
+    stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function removeWhenWeEnd(folder: string): () => void {
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  const end = (signal: NodeJS.Signals): void => {
+    // Somebody else listens too: an editor that we pass it on to, or a transaction. They decide whether we end.
+    if (process.listenerCount(signal) > 1) return;
+    remove();
+    stop();
+    process.kill(process.pid, signal);
+  };
+  const stop = (): void => {
+    for (const signal of endingSignals) process.off(signal, end);
+    process.off('exit', remove);
+  };
+  for (const signal of endingSignals) process.on(signal, end);
+  process.on('exit', remove);
+  return stop;
+}
