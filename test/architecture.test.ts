@@ -54,8 +54,8 @@ const thirdParty: Readonly<Record<string, readonly string[]>> = {
     '@noble/curves/ed25519.js',
     'bcrypt-pbkdf',
   ],
-  // The official SDKs, loaded on first use; Bech32.
-  kms: ['@aws-sdk/client-kms', 'google-auth-library', '@azure/identity'],
+  // The official SDKs, loaded on first use, with their client for taking on a role; Bech32.
+  kms: ['@aws-sdk/client-kms', '@aws-sdk/nested-clients/sts', 'google-auth-library', '@azure/identity'],
   // The one-time hybrid key.
   artifact: ['age-encryption'],
   loopback: [],
@@ -73,6 +73,7 @@ const thirdParty: Readonly<Record<string, readonly string[]>> = {
 const reachableFromAgent = [
   '@aws-sdk/client-kms',
   '@aws-sdk/client-s3',
+  '@aws-sdk/nested-clients',
   '@azure/identity',
   'age-encryption',
   'google-auth-library',

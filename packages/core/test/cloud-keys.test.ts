@@ -69,6 +69,21 @@ describe('the KMS of one run', () => {
     expect(decrypts()).toBe(2);
   });
 
+  it('a role or a profile of a cell is refused before any call; a file that the person names may ask for them', async () => {
+    const wrapped = await sopsCloudKeys(world).wrap(recipient(), dataKey);
+    for (const more of [{ role: 'arn:aws:iam::111122223333:role/a' }, { profile: 'team' }]) {
+      const asking = { ...recipient(), ...more };
+      await expect(sopsCloudKeys(world).unwrap(asking, wrapped)).rejects.toMatchObject({
+        code: 'unsupported',
+      });
+      await expect(sopsCloudKeys(world).wrap(asking, dataKey)).rejects.toMatchObject({ code: 'unsupported' });
+    }
+    expect(decrypts()).toBe(0);
+    const one = openCloudKeys(world, { profile: 'team' });
+    expect(openCloudKeys(world, { profile: 'team' })).toBe(one);
+    expect(openCloudKeys(world)).not.toBe(one);
+  });
+
   it('warns once that the calls go elsewhere', async () => {
     const wrapped = await sopsCloudKeys(world).wrap(recipient(), dataKey);
     await sopsCloudKeys(world).unwrap(recipient(), wrapped);

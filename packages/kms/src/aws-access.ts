@@ -12,6 +12,9 @@ const credentialEndpoints = [
   'AWS_ENDPOINT_URL_SIGNIN',
 ];
 
+/** Whose rights are used: a profile by name, a role by its ARN. */
+export type AwsIdentity = { readonly profile?: string; readonly role?: string };
+
 type StaticCredentials = { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
 
 /** What every client of the SDK is made with, whatever the service. */
@@ -20,6 +23,7 @@ export type AwsAccess = {
   /** Set where a variable names one. */
   readonly endpoint?: string;
   readonly credentials?: StaticCredentials;
+  readonly profile?: string;
   /** For the credential chain, which else reads its files once in a process, and misses that they were renewed. */
   readonly ignoreCache?: true;
 };
@@ -30,17 +34,19 @@ export type AwsAccess = {
  * @throws {KmsError} `bad_endpoint` where an endpoint override is neither https nor on this machine.
  */
 export function readAwsAccess(
-  service: 'KMS' | 'S3',
-  { environment, notify }: Pick<KmsSettings, 'environment' | 'notify'>,
+  service: 'KMS' | 'S3' | 'STS',
+  { environment, notify, aws }: Pick<KmsSettings, 'environment' | 'notify' | 'aws'>,
 ): AwsAccess {
   const endpoint = readAwsEndpoint(service, environment, notify);
-  const credentials = staticCredentials(environment);
+  const profile = aws?.profile;
+  const credentials = profile === undefined ? staticCredentials(environment) : undefined;
   const silent = (): void => undefined;
   return {
     // It would write to the terminal, or into the middle of an agent's log.
     logger: { debug: silent, info: silent, warn: silent, error: silent },
     ...(endpoint === undefined ? {} : { endpoint: endpoint.href }),
     ...(credentials === undefined ? { ignoreCache: true } : { credentials }),
+    ...(profile === undefined ? {} : { profile }),
   };
 }
 

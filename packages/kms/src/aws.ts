@@ -2,6 +2,7 @@
 // comes from the key's own ARN, and an answer must name that very key.
 import type { KMSClient } from '@aws-sdk/client-kms';
 import { type AwsAccess, guardAwsClient, readAwsAccess } from './aws-access.ts';
+import { roleCredentials } from './aws-role.ts';
 import { connectionCode } from './endpoint.ts';
 import type { AwsKey } from './key-reference.ts';
 import type { KmsContext, KmsSettings, Provider } from './kms.ts';
@@ -89,7 +90,7 @@ export async function openAws(settings: KmsSettings): Promise<Provider<AwsKey>> 
 
 function makeClient(sdk: Sdk, region: string, settings: KmsSettings, access: AwsAccess): KMSClient {
   const milliseconds = trySeconds * 1000;
-  const client = new sdk.KMSClient({
+  const common = {
     region,
     maxAttempts: settings.attempts ?? defaultAttempts,
     requestHandler: {
@@ -99,7 +100,21 @@ function makeClient(sdk: Sdk, region: string, settings: KmsSettings, access: Aws
       throwOnRequestTimeout: true,
     },
     ...access,
-  });
+  };
+  const own = new sdk.KMSClient(common);
+  const role = settings.aws?.role;
+  const client =
+    role === undefined
+      ? own
+      : new sdk.KMSClient({
+          ...common,
+          credentials: roleCredentials(role, {
+            ...common,
+            ...readAwsAccess('STS', settings),
+            credentials: own.config.credentials,
+            guard: (sts) => guardAwsClient(sts, () => maxAnswerBytes, guardFailure),
+          }),
+        });
   guardAwsClient(client, () => maxAnswerBytes, guardFailure);
   return client;
 }

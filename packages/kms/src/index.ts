@@ -1,4 +1,5 @@
 // @clef/kms: keys that live in a cloud. One interface, one string form for every key.
+export type { AwsIdentity } from './aws-access.ts';
 export { type AwsAccess, guardAwsClient, readAwsAccess } from './aws-access.ts';
 export { connectionCode, isAllowedAddress, readEndpoint } from './endpoint.ts';
 export { type GcpAuthorization, openGcpAuthorization } from './gcp-authorization.ts';

@@ -1,6 +1,7 @@
 // The one interface to keys that live in a cloud, and the table of who provides which kind. A provider's SDK is loaded
 // when its first key is used.
 import { createHash } from 'node:crypto';
+import type { AwsIdentity } from './aws-access.ts';
 import { isKmsKey, type KeyReference, type KmsKey, type VerifyingKey } from './key-reference.ts';
 import { KmsError } from './kms-error.ts';
 import { maxPlaintextBytes, maxWrappedBytes } from './limits.ts';
@@ -46,6 +47,11 @@ export type KmsSettings = {
   readonly timeoutSeconds?: number;
   /** Tries of one call; 3 by default. */
   readonly attempts?: number;
+  /**
+   * Another identity for AWS than the environment's own: a profile of its configuration files, and a role that is taken on
+   * first. They choose whose rights are used, so they come from the person or from a file that the person opened on purpose.
+   */
+  readonly aws?: AwsIdentity;
   /** From 0 up to 1, for the pauses between tries; node:crypto by default. */
   readonly random?: () => number;
 };

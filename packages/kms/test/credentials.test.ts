@@ -337,3 +337,66 @@ describe('Google Cloud', () => {
     ).toMatchObject({ code });
   });
 });
+
+describe('another identity for AWS, which only "clef sops" asks for', () => {
+  const role = 'arn:aws:iam::111122223333:role/keys';
+  const granted = `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+    <AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>
+    <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`;
+  const signer = (index: number): string =>
+    /Credential=([A-Z]+)/.exec(server.asked[index]?.headers.authorization ?? '')?.[1] ?? '';
+  const profiles = (): Record<string, string> => {
+    const path = file(
+      'aws-profiles',
+      '[profile team]\naws_access_key_id = AKIATEAM\naws_secret_access_key = s\n',
+    );
+    return { AWS_CONFIG_FILE: path, AWS_SHARED_CREDENTIALS_FILE: '/nonexistent' };
+  };
+  const here = () => ({
+    AWS_ENDPOINT_URL: server.url,
+    AWS_ACCESS_KEY_ID: 'AKIAOWN',
+    AWS_SECRET_ACCESS_KEY: 's',
+  });
+  const wrapped = json(200, { KeyId: '', CiphertextBlob: 'AQID' });
+  const wrapsWith = async (
+    aws: KmsSettings['aws'],
+    variables: Record<string, string> = {},
+  ): Promise<void> => {
+    const kms = openWith({ ...here(), ...variables }, { attempts: 1, ...(aws && { aws }) });
+    expect((await failure(kms.wrap(awsKey, secret))).code).toBe('mismatch');
+  };
+
+  it('a role is taken on with our own credentials, and the key is used with those that it gives', async () => {
+    server.answer(text(200, granted, { 'content-type': 'text/xml' }), wrapped);
+    await wrapsWith({ role });
+    expect(server.asked.map(({ body }) => body['Action'])).toEqual(['AssumeRole', undefined]);
+    expect(server.asked[0]?.body['RoleArn']).toBe(role);
+    expect(server.asked[0]?.body['RoleSessionName']).toMatch(/^sops@/);
+    expect([signer(0), signer(1)]).toEqual(['AKIAOWN', 'ASIAROLE']);
+  });
+
+  it('a profile goes before the variables, and a role is taken on as the profile', async () => {
+    server.answer(wrapped);
+    await wrapsWith({ profile: 'team' }, profiles());
+    expect(signer(0)).toBe('AKIATEAM');
+    server.answer(text(200, granted, { 'content-type': 'text/xml' }), wrapped);
+    await wrapsWith({ role, profile: 'team' }, profiles());
+    expect([signer(0), signer(1)]).toEqual(['AKIATEAM', 'ASIAROLE']);
+  });
+
+  it('a role that is refused is no outage, and the key is not asked', async () => {
+    const denied =
+      '<ErrorResponse><Error><Code>AccessDenied</Code><Message>canary-secret-text</Message></Error></ErrorResponse>';
+    server.answer(text(403, denied, { 'content-type': 'text/xml' }));
+    const kms = openWith(here(), { attempts: 1, aws: { role } });
+    expect((await failure(kms.wrap(awsKey, secret))).code).toBe('denied');
+    expect(server.asked.map(({ body }) => body['Action'])).toEqual(['AssumeRole']);
+  });
+
+  it('INV-111: an endpoint of STS that is neither https nor here is not asked', async () => {
+    server.answer(wrapped);
+    const kms = openWith({ ...here(), AWS_ENDPOINT_URL_STS: 'http://sts.example.com' }, { aws: { role } });
+    expect((await failure(kms.wrap(awsKey, secret))).code).toBe('bad_endpoint');
+    expect(server.asked).toHaveLength(0);
+  });
+});

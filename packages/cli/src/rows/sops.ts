@@ -50,7 +50,7 @@ const keys: readonly OptionDefinition[] = [
   option('--hc-vault-transit', 'urls', 'Vault keys: https://HOST/v1/ENGINE/keys/NAME'),
   option('-p, --pgp', 'fingerprints', 'PGP fingerprints'),
   option('--hckms', 'ids', 'Huawei Cloud KMS keys: REGION:ID'),
-  option('--aws-profile', 'name', 'the AWS profile to note in the file'),
+  option('--aws-profile', 'name', 'the AWS profile to use the KMS keys with'),
   encryptionContext,
 ];
 

@@ -1,5 +1,6 @@
 // The KMS as sops and pack see it: one connection per run, each distinct wrapped key asked for once.
 import {
+  type AwsIdentity,
   type KeyReference,
   type Kms,
   KmsError,
@@ -10,42 +11,66 @@ import {
 import type { CloudKeys, CloudRecipient } from '@clef/sops';
 import type { World } from '../world.ts';
 
-const opened = new WeakMap<World, Kms & SigningKms>();
+const opened = new WeakMap<World, Map<string, Kms & SigningKms>>();
 
-/** The KMS of this world; the cloud's SDK is loaded with the first call. */
-export function openCloudKeys(world: World): Kms & SigningKms {
-  const existing = opened.get(world);
+/**
+ * The KMS of this world; the cloud's SDK is loaded with the first call.
+ * @param aws - Another identity for AWS than the environment's own.
+ */
+export function openCloudKeys(world: World, aws: AwsIdentity = {}): Kms & SigningKms {
+  const ofWorld = opened.get(world) ?? new Map<string, Kms & SigningKms>();
+  opened.set(world, ofWorld);
+  const name = JSON.stringify([aws.profile, aws.role]);
+  const existing = ofWorld.get(name);
   if (existing !== undefined) return existing;
   const kms = shareUnwraps(
     openKms({
       environment: world.environment,
       notify: (message) => world.notify({ level: 'warning', message }),
+      aws,
     }),
   );
-  opened.set(world, kms);
+  ofWorld.set(name, kms);
   return kms;
 }
 
-/** The same for the stanzas of SOPS files. */
-export function sopsCloudKeys(world: World): CloudKeys {
-  return {
-    wrap: (recipient, secret) =>
-      openCloudKeys(world).wrap(referenceOf(world, recipient), secret, contextOf(recipient)),
-    unwrap: (recipient, wrapped) =>
-      openCloudKeys(world).unwrap(referenceOf(world, recipient), wrapped, contextOf(recipient)),
+/**
+ * The same for the stanzas of SOPS files.
+ * @param takesIdentities - Use a key with the AWS role and profile that its stanza names, as the real tool does: for a file
+ * that the person names, never for a cell, as a repository may not choose whose rights are used.
+ */
+export function sopsCloudKeys(
+  world: World,
+  { takesIdentities = false }: { readonly takesIdentities?: boolean } = {},
+): CloudKeys {
+  const kmsOf = (recipient: CloudRecipient): Kms => {
+    const aws = identityOf(recipient);
+    if (aws === undefined) return openCloudKeys(world);
+    if (takesIdentities) return openCloudKeys(world, aws);
+    // To use the key with other credentials than the file asks for would be to guess.
+    throw new KmsError(
+      'unsupported',
+      'The key asks for a role or a profile, which Clef does not take on: run as that role, and name the key alone',
+    );
   };
+  return {
+    wrap: async (recipient, secret) =>
+      kmsOf(recipient).wrap(referenceOf(world, recipient), secret, contextOf(recipient)),
+    unwrap: async (recipient, wrapped) =>
+      kmsOf(recipient).unwrap(referenceOf(world, recipient), wrapped, contextOf(recipient)),
+  };
+}
+
+function identityOf(recipient: CloudRecipient): AwsIdentity | undefined {
+  if (recipient.type !== 'kms') return undefined;
+  const { role, profile } = recipient;
+  if (role === undefined && profile === undefined) return undefined;
+  return { ...(role === undefined ? {} : { role }), ...(profile === undefined ? {} : { profile }) };
 }
 
 function referenceOf(world: World, recipient: CloudRecipient): KeyReference {
   switch (recipient.type) {
     case 'kms':
-      // To use the key with other credentials than the file asks for would be to guess.
-      if (recipient.role !== undefined || recipient.profile !== undefined) {
-        throw new KmsError(
-          'unsupported',
-          'The key asks for a role or a profile, which Clef does not take on: run as that role, and name the key alone',
-        );
-      }
       return parseKeyReference(`awskms:///${recipient.arn}`);
     case 'gcp_kms':
       return parseKeyReference(`gcpkms://${recipient.resourceId}`);

@@ -74,7 +74,7 @@ export function wrappingKeyring(world: World): Keyring {
   const { environment } = world;
   const command = environment['SOPS_GPG_EXEC'];
   return {
-    kms: sopsCloudKeys(world),
+    kms: sopsCloudKeys(world, { takesIdentities: true }),
     agePlugins: agePlugins(world),
     gpg: { command: command === undefined || command === '' ? 'gpg' : command, environment },
   };
