@@ -7,6 +7,11 @@ import { runChild } from '@clef/host';
 
 export type Peer =
   | 'sops'
+  | 'age'
+  | 'age-keygen'
+  | 'gpg'
+  | 'openssl'
+  | 'ssh-keygen'
   | 'strace'
   | 'bash'
   | 'dash'

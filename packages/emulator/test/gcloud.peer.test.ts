@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { hasPeer } from '../../../test/peers.ts';
 import { type Emulator, emulatorVariables } from '../src/index.ts';
 import { emulator } from './emulated.ts';
 import { type Ran, runPeer, temporaryFolder } from './peers.ts';
@@ -36,7 +37,7 @@ const decrypt = (context: string) =>
     `--additional-authenticated-data-file=${context}`,
   );
 
-describe('gcloud kms', () => {
+describe.runIf(hasPeer('gcloud'))('gcloud kms', () => {
   it('encrypts, and decrypts with the same additional data only', async () => {
     const sealed = await gcloud(
       'encrypt',

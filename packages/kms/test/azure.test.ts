@@ -1,6 +1,6 @@
 // Azure Key Vault: a faithful fake with a real RSA key, and scripted answers.
-import { constants, generateKeyPairSync, privateDecrypt, publicEncrypt } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { fakeAzureKeyVault } from '../../../test/fakes/azure-key-vault.ts';
 import { openAzure } from '../src/azure.ts';
 import { type AzureKey, type KmsCode, KmsError, openKms, parseKeyReference } from '../src/index.ts';
 import type { KmsSettings } from '../src/kms.ts';
@@ -9,6 +9,7 @@ import {
   hang,
   json,
   type ScriptedServer,
+  served,
   startScriptedServer,
   text,
 } from './scripted-server.ts';
@@ -28,30 +29,8 @@ beforeAll(async () => {
 afterAll(() => server.close());
 beforeEach(() => server.answer(json(500, {})));
 
-const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-const oaep = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' } as const;
-
 /** One key of one vault, as Azure answers. */
-const vault: Answer = (response, { path, body, headers }) => {
-  const answer = (status: number, value: object): void =>
-    json(status, value)(response, { path, headers, body });
-  if (headers.authorization !== 'Bearer example-token')
-    return answer(401, { error: { code: 'Unauthorized' } });
-  const [, verb] =
-    new RegExp(`^/keys/my-key/${version}/(encrypt|decrypt)\\?api-version=7\\.4$`).exec(path) ?? [];
-  if (verb === undefined) return answer(404, { error: { code: 'KeyNotFound' } });
-  if (body['alg'] !== 'RSA-OAEP-256') return answer(400, { error: { code: 'BadParameter' } });
-  const value = Buffer.from(body['value'] ?? '', 'base64url');
-  try {
-    const result =
-      verb === 'encrypt'
-        ? publicEncrypt({ key: publicKey, ...oaep }, value)
-        : privateDecrypt({ key: privateKey, ...oaep }, value);
-    return answer(200, { kid, value: result.toString('base64url') });
-  } catch {
-    return answer(400, { error: { code: 'BadParameter' } });
-  }
-};
+const vault = served(fakeAzureKeyVault({ vault: 'my-vault', name: 'my-key', version }));
 
 const open = (settings: Partial<KmsSettings> = {}, token = 'example-token') =>
   openAzure(

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type Emulator, emulatorVariables, startEmulator } from '@clef/emulator';
 import { runChild } from '@clef/host';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hasPeer } from '../../../test/peers.ts';
 import { type KeyReference, type Kms, openKms, parseKeyReference } from '../src/index.ts';
 
 // Not UTF-8, and with every byte that a careless reader trips over.
@@ -59,7 +60,7 @@ async function run(
   return { exitCode, stdout: Buffer.from(stdout).toString(), stderr: Buffer.from(stderr).toString() };
 }
 
-describe('aws kms', () => {
+describe.runIf(hasPeer('aws'))('aws kms', () => {
   const shorthand = 'clef:identity=api-gateway,clef:environment=production';
   const aws = (operation: string, ...args: readonly string[]): Promise<Ran> =>
     run({ ...emulatorVariables(emulator), AWS_PAGER: '' }, 'aws', [
@@ -96,7 +97,7 @@ describe('aws kms', () => {
   });
 });
 
-describe('gcloud kms', () => {
+describe.runIf(hasPeer('gcloud'))('gcloud kms', () => {
   // Written out by hand from formats.md, "Wrapping".
   const aad = Buffer.from('clef.artifact.v1\0\0\0\0\x0bapi-gateway\0\0\0\x0aproduction', 'latin1');
   const gcloud = (operation: string, ...args: readonly string[]): Promise<Ran> => {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { CreateAliasCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Moto, startMoto } from '../../../test/moto.ts';
+import { hasPeer } from '../../../test/peers.ts';
 import { type Kms, openKms, parseKeyReference, type SigningKms } from '../src/index.ts';
 
 const region = 'eu-central-1';
@@ -37,7 +38,7 @@ async function createKey(): Promise<string> {
   return KeyMetadata?.Arn ?? '';
 }
 
-describe('moto', () => {
+describe.runIf(hasPeer('moto_server'))('moto', () => {
   it('gives back what was wrapped under a context, and refuses another', async () => {
     const key = parseKeyReference(`awskms:///${await createKey()}`);
     const secret = randomBytes(77);

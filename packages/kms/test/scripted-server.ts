@@ -1,6 +1,7 @@
 // A KMS endpoint on this machine that answers what a test tells it to, and keeps what it was asked.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Service } from '../../../test/fakes/answer-json.ts';
 
 export type Asked = {
   readonly path: string;
@@ -65,6 +66,14 @@ export function text(
 ): Answer {
   return (response) =>
     response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body);
+}
+
+/** What a fake of a service answers. */
+export function served(service: Service): Answer {
+  return (response, asked) => {
+    const { status, value, headers } = service(asked);
+    json(status, value, headers)(response, asked);
+  };
 }
 
 /** Takes the question and never answers. */

@@ -1,9 +1,9 @@
 // Vault's transit engine: a faithful fake that encrypts for real, and scripted answers.
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { fakeVaultTransit } from '../../../test/fakes/vault-transit.ts';
 import { type KmsCode, KmsError, type KmsSettings, openKms, parseKeyReference } from '../src/index.ts';
 import {
   type Answer,
@@ -11,6 +11,7 @@ import {
   hang,
   json,
   type ScriptedServer,
+  served,
   startScriptedServer,
   text,
 } from './scripted-server.ts';
@@ -57,35 +58,8 @@ async function failure(call: Promise<unknown>): Promise<KmsError> {
   return error;
 }
 
-/** Transit with one AES key, as Vault answers. */
-function transit(): Answer {
-  const secret = randomBytes(32);
-  return (response, { path, body, headers }) => {
-    const answer = (status: number, value: object): void =>
-      json(status, value)(response, { path, headers, body });
-    if (headers['x-vault-token'] !== 'example-token') return answer(403, { errors: ['permission denied'] });
-    const [, verb, name] = /^\/v1\/team\/transit\/(encrypt|decrypt)\/([a-z]+)$/.exec(path) ?? [];
-    if (verb === undefined || name !== 'clef') return answer(404, { errors: [] });
-    const aad = Buffer.from(body['associated_data'] ?? '', 'base64');
-    if (verb === 'encrypt') {
-      const nonce = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', secret, nonce).setAAD(aad);
-      const sealed = [cipher.update(Buffer.from(body['plaintext'] ?? '', 'base64')), cipher.final()];
-      const ciphertext = `vault:v1:${base64(Buffer.concat([nonce, ...sealed, cipher.getAuthTag()]))}`;
-      return answer(200, { data: { ciphertext, key_version: 1 } });
-    }
-    const bytes = Buffer.from((body['ciphertext'] ?? '').replace(/^vault:v1:/, ''), 'base64');
-    const decipher = createDecipheriv('aes-256-gcm', secret, bytes.subarray(0, 12)).setAAD(aad);
-    decipher.setAuthTag(bytes.subarray(-16));
-    const opened = decipher.update(bytes.subarray(12, -16));
-    try {
-      decipher.final();
-    } catch {
-      return answer(400, { errors: ['cipher: message authentication failed'] });
-    }
-    return answer(200, { data: { plaintext: opened.toString('base64') } });
-  };
-}
+/** Transit with one key, as Vault answers. */
+const transit = (): Answer => served(fakeVaultTransit());
 
 describe('a Vault', () => {
   it('wraps and unwraps, bound to a context', async () => {

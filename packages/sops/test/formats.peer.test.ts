@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hasPeer } from '../../../test/peers.ts';
 import {
   decryptTree,
   editSopsFile,
@@ -102,7 +103,7 @@ function isBrokenByTheirs(tree: Tree, format: FormatName): boolean {
 /** Fixed, so that CI does not depend on chance. Another one looks at other documents. */
 const seed = 20_261_124;
 
-describe.each(formats)('the real sops and %s', (format) => {
+describe.runIf(hasPeer('sops')).each(formats)('the real sops and %s', (format) => {
   it(
     'prints our files as we do, byte for byte',
     async () => {
@@ -163,7 +164,7 @@ function floated(tree: Tree): string {
   return values.join('\n');
 }
 
-describe('turns in setting values of one file', () => {
+describe.runIf(hasPeer('sops'))('turns in setting values of one file', () => {
   const turn = fc.record({
     isOurs: fc.boolean(),
     key: fc.constantFrom('A', 'B', 'C', 'D'),
@@ -228,7 +229,7 @@ describe('turns in setting values of one file', () => {
   }
 });
 
-describe('INI text of any kind', () => {
+describe.runIf(hasPeer('sops'))('INI text of any kind', () => {
   const pieces = fc.constantFrom(
     ...[
       '=',
@@ -330,7 +331,7 @@ describe('INI text of any kind', () => {
   }
 });
 
-describe('a file that we write anew', () => {
+describe.runIf(hasPeer('sops'))('a file that we write anew', () => {
   it.each(formats)(
     'in %s is laid out as sops does, but for what changes with every writing',
     async (format) => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runChild } from '@clef/host';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hasPeer } from '../../../test/peers.ts';
 import { decryptArmoredAge, encryptToAgeRecipient } from '../src/age/age-encryption.ts';
 import {
   addRecipients,
@@ -111,7 +112,7 @@ async function encryptThere(
   return home.read('theirs.yaml');
 }
 
-describe('PGP', () => {
+describe.runIf(hasPeer('sops') && hasPeer('gpg'))('PGP', () => {
   it('written by sops is read here', async () => {
     const theirs = await encryptThere([], { SOPS_PGP_FP: fingerprint, GNUPGHOME: gnupgHome });
     expect(await valuesHere(theirs, gpgOnly())).toEqual(values);
@@ -166,7 +167,7 @@ describe('PGP', () => {
   });
 });
 
-describe('SSH keys', () => {
+describe.runIf(hasPeer('sops'))('SSH keys', () => {
   const names = ['ed25519-open', 'rsa-pem', 'rsa-pkcs8'];
 
   function placeKey(name: string): string {
@@ -221,7 +222,7 @@ describe('SSH keys', () => {
   });
 });
 
-describe('key groups', () => {
+describe.runIf(hasPeer('sops'))('key groups', () => {
   const groups = people.map(({ recipient }) => [{ type: 'age' as const, recipient }]);
 
   it.each<[title: string, openers: readonly { identity: string }[]]>([

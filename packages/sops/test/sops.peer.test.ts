@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hasPeer } from '../../../test/peers.ts';
 import { decryptArmoredAge, encryptToAgeRecipient } from '../src/age/age-encryption.ts';
 import {
   addRecipients,
@@ -63,7 +64,7 @@ const odd = flatTree([
   ...oddKeys.map((key) => [key, `value of ${JSON.stringify(key)}`] as const),
 ]);
 
-describe('the real sops', () => {
+describe.runIf(hasPeer('sops'))('the real sops', () => {
   it('is there, in the version that these tests were written for', async () => {
     expect(await outputOf(home.sops(['--version']))).toContain('sops 3.12.2');
   });
@@ -207,7 +208,7 @@ describe('the real sops', () => {
   });
 });
 
-describe('the Debian age', () => {
+describe.runIf(hasPeer('age'))('the Debian age', () => {
   it('opens what we wrap, and we open what it wraps', async () => {
     const secret = randomBytes(32);
     home.write('key.txt', `${alice.identity}\n`);
