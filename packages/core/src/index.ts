@@ -68,6 +68,15 @@ export type { AccessRequest } from './people/request-files.ts';
 export { approveRequest, declineRequest, type RequestedAccess, requestAccess } from './people/requests.ts';
 export { type RotatedCells, type RotateRequest, rotateCells } from './people/rotate.ts';
 export {
+  deleteService,
+  type KeyRotation,
+  rotateService,
+  type ServiceChanged,
+  type ServiceUpdate,
+  updateService,
+} from './people/service-changes.ts';
+export { type IamNeeds, type IamRequest, type ServiceIam, serviceIam } from './people/service-iam.ts';
+export {
   agentSettings,
   createService,
   listServices,

@@ -25,6 +25,7 @@ export async function run(context: CommandContext, input: CommandInput): Promise
     name: requiredArgument(input, 'name'),
     namespaces,
     seal,
+    sign: assignments(input, '--sign'),
     verify: assignments(input, '--verify'),
     ...(description !== undefined && { description }),
     ...(prefix !== undefined && { prefix }),

@@ -1,5 +1,5 @@
 // `clef service show`
-import { agentSettings, openRepository, showService } from '@clef/core';
+import { agentSettings, openRepository, serviceIam, showService } from '@clef/core';
 import { requiredArgument } from '../arguments.ts';
 import type { CommandContext, CommandInput } from '../command.ts';
 import { columns, printJson } from '../print.ts';
@@ -12,13 +12,22 @@ export async function run(
   const repository = await openRepository(world, directory);
   const name = requiredArgument(input, 'name');
   const environment = input.argument('environment');
+  if (input.has('--iam')) {
+    const destination = input.text('--to');
+    return printJson(
+      terminal,
+      serviceIam(repository, {
+        service: name,
+        environment: required(environment, name, '--iam'),
+        ...(destination !== undefined && { destination }),
+      }),
+    );
+  }
   if (input.has('--agent-env')) {
-    if (environment === undefined)
-      throw new UsageError(
-        '"--agent-env" needs an environment',
-        `write: clef service show ${name} ENVIRONMENT --agent-env`,
-      );
-    const settings = agentSettings(repository, { service: name, environment });
+    const settings = agentSettings(repository, {
+      service: name,
+      environment: required(environment, name, '--agent-env'),
+    });
     if (json) return printJson(terminal, settings);
     await terminal.data(
       Object.entries(settings)
@@ -37,11 +46,20 @@ export async function run(
       ['service', service.name],
       ...(service.description === undefined ? [] : [['description', service.description]]),
       ['namespaces', service.namespaces.join(', ')],
-      ...service.environments.flatMap(({ name: environmentName, seal, verify }) => [
+      ...service.environments.flatMap(({ name: environmentName, seal, sign, verify }) => [
         [`${environmentName} seal`, seal],
+        ...(sign === undefined ? [] : [[`${environmentName} sign`, sign]]),
         ...verify.map((key) => [`${environmentName} verify`, key]),
       ]),
     ]),
   );
   return 0;
+}
+
+function required(environment: string | undefined, name: string, flag: string): string {
+  if (environment !== undefined) return environment;
+  throw new UsageError(
+    `"${flag}" needs an environment`,
+    `write: clef service show ${name} ENVIRONMENT ${flag}`,
+  );
 }

@@ -1,6 +1,13 @@
 // The rows about workloads: service identities and their artifacts.
-import type { CommandDefinition } from '../command.ts';
+import type { CommandDefinition, OptionDefinition } from '../command.ts';
 import { yes } from './shared.ts';
+
+const signWith: OptionDefinition = {
+  flag: '--sign',
+  value: 'environment=key',
+  repeatable: true,
+  summary: 'the KMS key that signs in an environment; its public half is asked for and trusted',
+};
 
 export const serviceRows: readonly CommandDefinition[] = [
   {
@@ -22,6 +29,7 @@ export const serviceRows: readonly CommandDefinition[] = [
         repeatable: true,
         summary: 'the sealing key of an environment',
       },
+      signWith,
       {
         flag: '--verify',
         value: 'environment=key',
@@ -44,6 +52,93 @@ export const serviceRows: readonly CommandDefinition[] = [
     load: () => import('../commands/service-create.ts'),
   },
   {
+    name: 'service update',
+    summary: 'Change what a service identity may have, or its keys',
+    details:
+      'What is not named stays. A key given with --verify or --sign is trusted besides those that are there; "clef service rotate" retires old ones.',
+    arguments: [{ name: 'name', summary: 'the service identity', completes: 'service' }],
+    options: [
+      {
+        flag: '--namespaces',
+        value: 'names',
+        summary: 'all that it may have from now on, separated by commas',
+        completes: 'namespace',
+      },
+      {
+        flag: '--seal',
+        value: 'environment=key',
+        repeatable: true,
+        summary: 'another sealing key, or an environment more',
+      },
+      signWith,
+      {
+        flag: '--verify',
+        value: 'environment=key',
+        repeatable: true,
+        summary: 'a key more that the agent trusts',
+      },
+      { flag: '--description', value: 'text', summary: 'what it is' },
+      {
+        flag: '--prefix',
+        value: 'kind',
+        summary: '"namespace", or "none"',
+        completes: ['namespace', 'none'],
+      },
+      yes,
+    ],
+    examples: [
+      { line: 'clef service update api-gateway --namespaces database,payments', does: 'widen its scope' },
+    ],
+    load: () => import('../commands/service-update.ts'),
+  },
+  {
+    name: 'service rotate',
+    summary: 'Rotate the signing key of a service identity',
+    details:
+      'First the next key: it is trusted besides the old one, and opens an epoch. Give the agents their new settings, and pack with the new key. Then --retire the old one: its place in the list stays, so that no epoch moves.',
+    arguments: [
+      { name: 'name', summary: 'the service identity', completes: 'service' },
+      { name: 'environment', summary: 'one of its environments', completes: 'environment' },
+    ],
+    options: [
+      {
+        flag: '--verify',
+        value: 'key',
+        summary: 'the public half of the next signing key: ed25519:… or p256:…',
+      },
+      {
+        flag: '--sign',
+        value: 'key',
+        summary: 'the next signing key, in a KMS; its public half is asked for and trusted',
+      },
+      { flag: '--retire', value: 'key', summary: 'a key to trust no longer: its text or its ID' },
+      yes,
+    ],
+    examples: [
+      {
+        line: 'clef service rotate api-gateway production --sign awskms:///arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab',
+        does: 'sign with this key from the next pack on',
+      },
+    ],
+    load: () => import('../commands/service-rotate.ts'),
+  },
+  {
+    name: 'service delete',
+    summary: 'Remove a service identity, or one of its environments',
+    arguments: [
+      { name: 'name', summary: 'the service identity', completes: 'service' },
+      {
+        name: 'environment',
+        summary: 'only this environment of it',
+        optional: true,
+        completes: 'environment',
+      },
+    ],
+    options: [yes],
+    examples: [{ line: 'clef service delete api-gateway staging', does: 'take one environment away' }],
+    load: () => import('../commands/service-delete.ts'),
+  },
+  {
     name: 'service list',
     summary: 'List the service identities',
     load: () => import('../commands/service-list.ts'),
@@ -55,7 +150,19 @@ export const serviceRows: readonly CommandDefinition[] = [
       { name: 'name', summary: 'the service identity', completes: 'service' },
       { name: 'environment', summary: 'one of its environments', optional: true, completes: 'environment' },
     ],
-    options: [{ flag: '--agent-env', summary: "print the agent's pinned settings as variables" }],
+    options: [
+      { flag: '--agent-env', summary: "print the agent's pinned settings as variables" },
+      {
+        flag: '--iam',
+        summary:
+          'print the least that AWS and Google Cloud must allow, for the job that packs and for the workload',
+      },
+      {
+        flag: '--to',
+        value: 'destination',
+        summary: 'with --iam: where the artifact is published (s3://…, gs://…)',
+      },
+    ],
     examples: [
       {
         line: 'clef service show api-gateway production --agent-env',

@@ -73,6 +73,8 @@ function splicePair(yaml: StrictYaml, path: FieldPath, value: YamlValue): string
   const key = String(path.at(-1));
   const entry: YamlMap = { [key]: value };
   const { node, pair, isInFlow } = findPlace(yaml.document.contents, path.slice(0, -1));
+  // First what is there: a map that is an entry of a list belongs to no pair.
+  if (isMapNode(node) && node.items.length > 0) return addToMap(splice, node, entry);
   if (pair === undefined) {
     return addSection(
       splice,
@@ -80,7 +82,6 @@ function splicePair(yaml: StrictYaml, path: FieldPath, value: YamlValue): string
       blockLines(entry).map((line) => `  ${line}`),
     );
   }
-  if (isMapNode(node) && node.items.length > 0) return addToMap(splice, node, entry);
   if (isInFlow) return replaceNode(splice.text, node as Node, flowForm(entry));
   return fillEmpty(splice, pair, (indent) => blockLines(entry).map((line) => `${indent}${line}`));
 }

@@ -1,7 +1,7 @@
 // Service identities: what a workload gets and what its artifacts are sealed and signed with. All of it stands in clef.yaml.
 import { parseKeyReference } from '@clef/kms';
 import { fromGroundError } from '../from-ground-error.ts';
-import { defaultVerifyKey } from '../keys/signing-key.ts';
+import { defaultVerifyKey, findSigner } from '../keys/signing-key.ts';
 import { addServiceIdentity } from '../manifest/edit.ts';
 import { findEnvironment, findNamespace, findService, findServiceEnvironment } from '../manifest/find.ts';
 import type { ServiceIdentity } from '../manifest/manifest.ts';
@@ -18,6 +18,8 @@ export type ServiceView = {
   readonly environments: readonly {
     readonly name: string;
     readonly seal: string;
+    /** The KMS key that signs; absent where the packer's own Ed25519 key does. */
+    readonly sign?: string;
     readonly verify: readonly string[];
   }[];
 };
@@ -27,7 +29,9 @@ export type NewService = {
   readonly namespaces: readonly string[];
   /** The sealing key of each environment. */
   readonly seal: readonly (readonly [environment: string, key: string])[];
-  /** Keys that the agent trusts; an environment without one gets the person's own signing key. */
+  /** The KMS key that signs in an environment; its public half is trusted. */
+  readonly sign?: readonly (readonly [environment: string, key: string])[];
+  /** Keys that the agent trusts; an environment without one gets that of `sign`, else the person's own signing key. */
   readonly verify: readonly (readonly [environment: string, key: string])[];
   readonly description?: string;
   readonly prefix?: 'namespace';
@@ -46,19 +50,20 @@ export async function createService(
   const { manifest, world } = repository;
   checkName(service.name, 'service identity');
   for (const namespace of service.namespaces) findNamespace(manifest, namespace);
-  for (const [environment, key] of [...service.seal, ...service.verify]) {
+  for (const [environment, key] of [...service.seal, ...(service.sign ?? []), ...service.verify]) {
     findEnvironment(manifest, environment);
     checkKey(key);
   }
   const signing = await signingKeys(repository, service);
+  const keysOf = (environment: string, seal: string) => {
+    const sign = keyFor(service.sign, environment);
+    return { seal, ...(sign !== undefined && { sign }), verify: signing.verifyOf(environment) };
+  };
   const text = addServiceIdentity(manifestText(repository), {
     name: service.name,
     namespaces: service.namespaces,
     environments: Object.fromEntries(
-      service.seal.map(([environment, seal]) => [
-        environment,
-        { seal, verify: signing.verifyOf(environment) },
-      ]),
+      service.seal.map(([environment, seal]) => [environment, keysOf(environment, seal)]),
     ),
     ...(service.description !== undefined && { description: service.description }),
     ...(service.prefix !== undefined && { prefix: service.prefix }),
@@ -71,7 +76,7 @@ export async function createService(
   const view: ServiceView = {
     name: service.name,
     namespaces: service.namespaces,
-    environments: service.seal.map(([name, seal]) => ({ name, seal, verify: signing.verifyOf(name) })),
+    environments: service.seal.map(([name, seal]) => ({ name, ...keysOf(name, seal) })),
     ...(service.description !== undefined && { description: service.description }),
     ...(service.prefix !== undefined && { prefix: service.prefix }),
   };
@@ -124,23 +129,35 @@ function checkKey(text: string): void {
   }
 }
 
-/** The verify keys of each environment: those given, else the person's own signing key, made on first use. */
+type Assignments = readonly (readonly [environment: string, key: string])[];
+
+function keyFor(assignments: Assignments | undefined, environment: string): string | undefined {
+  return assignments?.find(([name]) => name === environment)?.[1];
+}
+
+/** The verify keys of each environment: those given, else the KMS's, else the person's own, which is made on first use. */
 async function signingKeys(
   { world }: Repository,
-  { seal, verify }: NewService,
+  { seal, sign = [], verify }: NewService,
 ): Promise<{
   readonly verifyOf: (environment: string) => readonly string[];
   readonly made: string | undefined;
 }> {
-  const given = (environment: string): readonly string[] =>
-    verify.filter(([name]) => name === environment).map(([, key]) => key);
-  if (seal.every(([environment]) => given(environment).length > 0))
-    return { verifyOf: given, made: undefined };
-  const own = await defaultVerifyKey(world);
-  return {
-    verifyOf: (environment) => (given(environment).length > 0 ? given(environment) : [own.verifyKey]),
-    made: own.made ? own.verifyKey : undefined,
-  };
+  const trusted = new Map<string, readonly string[]>();
+  let made: string | undefined;
+  for (const [environment] of seal) {
+    const given = verify.filter(([name]) => name === environment).map(([, key]) => key);
+    const kmsKey = keyFor(sign, environment);
+    if (given.length > 0) trusted.set(environment, given);
+    else if (kmsKey !== undefined) {
+      trusted.set(environment, [(await findSigner(world, parseKeyReference(kmsKey))).verifyKey.text]);
+    } else {
+      const own = await defaultVerifyKey(world);
+      if (own.made) made = own.verifyKey;
+      trusted.set(environment, [own.verifyKey]);
+    }
+  }
+  return { verifyOf: (environment) => trusted.get(environment) ?? [], made };
 }
 
 function viewOf(service: ServiceIdentity): ServiceView {
@@ -148,9 +165,10 @@ function viewOf(service: ServiceIdentity): ServiceView {
   return {
     name,
     namespaces,
-    environments: [...environments].map(([environment, { seal, verify }]) => ({
+    environments: [...environments].map(([environment, { seal, sign, verify }]) => ({
       name: environment,
       seal: seal.text,
+      ...(sign !== undefined && { sign: sign.text }),
       verify: verify.map((key) => key.text),
     })),
     ...(description !== undefined && { description }),
