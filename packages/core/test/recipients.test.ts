@@ -192,6 +192,19 @@ describe('recipients add', () => {
     ],
     ['D07: a plugin that is a path', 'age1../../x1qqqq', 'bad_key_reference'],
     ['D09: a zero-width space', `${strangersKey().recipient}\u200b`, 'bad_key_reference'],
+    ['INV-31: capitals', strangersKey().recipient.toUpperCase(), 'bad_key_reference'],
+    ['INV-31: mixed case', strangersKey().recipient.replace(/^age1../, 'age1Qq'), 'bad_key_reference'],
+    ['INV-31: a space behind it', `${strangersKey().recipient} `, 'bad_key_reference'],
+    ['INV-31: CRLF behind it', `${strangersKey().recipient}\r\n`, 'bad_key_reference'],
+    ['D09: a Cyrillic letter', strangersKey().recipient.replace('age', '\u0430ge'), 'bad_key_reference'],
+    [
+      'D10, INV-32: the all-zero point',
+      'age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z',
+      'bad_key_reference',
+    ],
+    ['D06: an SSH key', 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0FxY1Qd0WgX1XHnV4b2N1', 'bad_key_reference'],
+    ['D06: a PGP fingerprint', 'pgp:0123456789ABCDEF0123456789ABCDEF01234567', 'bad_key_reference'],
+    ['D06: a PGP block', '-----BEGIN PGP PUBLIC KEY BLOCK-----\nabc', 'bad_key_reference'],
     [
       'an AWS key',
       'awskms:///arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab',
@@ -224,6 +237,56 @@ describe('recipients add', () => {
     };
     const add = async () => addRecipient(await repository.open(), { ...request, ...change });
     expect(await refused(repository, add)).toEqual(quietly(code));
+  });
+
+  it('several keys at once, one of them twice: each opens what is granted', async () => {
+    const repository = await repositoryWith({ [cell]: { A: '1' } });
+    const [laptop, desktop] = [
+      await person({ cwd: repository.root }),
+      await person({ cwd: repository.root }),
+    ];
+    const keys = [laptop.recipient, desktop.recipient, laptop.recipient];
+    const request = { person: 'bob', keys, environments: ['development'], confirm: yes };
+    expect((await addRecipient(await repository.open(), request)).changes).toHaveLength(2);
+    for (const one of [laptop, desktop]) expect(await asPerson(one, repository, cell, 'A')).toBe('1');
+  });
+
+  it('D17: a further key under a name that is there is said aloud', async () => {
+    const repository = await repositoryWith({ [cell]: { A: '1' } });
+    const keys = [strangersKey().recipient];
+    await addRecipient(await repository.open(), { person: 'alice', keys, confirm: yes });
+    expect(repository.notices).toEqual([
+      { level: 'note', message: expect.stringContaining('"alice" has a key') },
+    ]);
+  });
+
+  it('a dry run says who would gain what, and writes nothing', async () => {
+    const repository = await repositoryWith({ [cell]: { A: '1' } });
+    const before = repository.snapshot();
+    const keys = [strangersKey().recipient];
+    const request = {
+      person: 'bob',
+      keys,
+      environments: ['development', 'production'],
+      confirm: no,
+      isDryRun: true,
+    };
+    const { changed, changes } = await addRecipient(await repository.open(), request);
+    expect({ changed, changes }).toEqual({
+      changed: false,
+      changes: [{ cell, change: 'gains', person: 'bob', key: keys[0] }],
+    });
+    expect(repository.snapshot()).toEqual(before);
+  });
+
+  it('a group that reads a protected environment asks too', async () => {
+    const repository = await repositoryWith(
+      { [cell]: { A: 'CANARY' } },
+      { manifest: (text) => `${text.replace('allow: [alice]', 'allow: [alice, ops]')}groups:\n  ops: []\n` },
+    );
+    const request = { person: 'bob', keys: [strangersKey().recipient], groups: ['ops'], confirm: no };
+    const add = async () => addRecipient(await repository.open(), request);
+    expect(await refused(repository, add)).toEqual(quietly('protected'));
   });
 
   it('D17: a key that belongs to somebody else', async () => {

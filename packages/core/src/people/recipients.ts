@@ -139,7 +139,7 @@ function noteFurtherKeys({ manifest, world }: Repository, { person, keys }: Gran
 async function planGrant(repository: Repository, grant: Grant): Promise<ReadersPlan> {
   const { manifest, files } = planManifest(repository, planText(repository, grant));
   const cells = files.length === 0 ? [] : await readCellsGranted(repository, manifest);
-  const protectedLabels = protectedTargets(repository, grant, cells);
+  const protectedLabels = protectedTargets(repository.manifest, manifest, grant.person, cells);
   return {
     manifest,
     files,
@@ -150,13 +150,15 @@ async function planGrant(repository: Repository, grant: Grant): Promise<ReadersP
 
 /** Protected cells that gain a reader, and protected environments of which no cell exists yet. */
 function protectedTargets(
-  { manifest }: Repository,
-  { environments = [] }: Grant,
+  before: Manifest,
+  after: Manifest,
+  person: string,
   cells: readonly SealedCell[],
 ): readonly string[] {
   const touched = new Set(cells.map(({ cell }) => cell.environment));
-  const granted = manifest.environments.filter(
-    ({ name, protected: isProtected }) => isProtected && environments.includes(name) && !touched.has(name),
+  const granted = before.environments.filter(
+    ({ name, protected: isProtected }) =>
+      isProtected && !touched.has(name) && !readsIn(before, person, name) && readsIn(after, person, name),
   );
   const labels = cells.filter(({ cell }) => cell.isProtected).map(({ cell }) => cell.label);
   return [...labels, ...granted.map(({ name }) => name)];

@@ -64,6 +64,19 @@ describe('each removal', () => {
       }),
     ],
     [
+      'a person who owns namespaces: the field goes with the last owner',
+      manifestText({
+        namespaces:
+          'namespaces:\n  - name: database\n    owners: [bob] # ask him\n    description: Data\n  - { name: payments, owners: [alice, bob] }',
+      }),
+      (text) => removePerson(text, 'bob'),
+      manifestText({
+        namespaces:
+          'namespaces:\n  - name: database\n    description: Data\n  - { name: payments, owners: [alice] }',
+        recipients: `recipients:\n  - { name: alice, keys: [${age.alice}] }`,
+      }),
+    ],
+    [
       'one key of two, with its comment',
       manifestText({ recipients: people }),
       (text) => removePersonKey(text, 'bob', age.carol),
