@@ -301,6 +301,17 @@ describe('remove', () => {
     expect(await repository.values('payments/staging')).toEqual({ B: '3' });
   });
 
+  it('a value that is stored while a person thinks is not lost', async () => {
+    const repository = await repositoryWith(cells);
+    const confirm = async (): Promise<boolean> => {
+      await repository.set('database/production', 'NEW', 'x');
+      return true;
+    };
+    const work = () => remove(repository, 'namespace', 'database', { confirm });
+    expect((await refused(repository, work)).code).toBe('changed_meanwhile');
+    expect(await repository.values('database/production')).toEqual({ NEW: 'x' });
+  });
+
   it('an environment that is protected', async () => {
     const repository = await repositoryWith({ ...cells, 'database/production': { A: 'CANARY' } });
     const work = () => remove(repository, 'environment', 'production');

@@ -119,6 +119,7 @@ export async function renameName(
     axis,
     name: from,
     reasonsOf: () => [],
+    isLossy: false,
     plan: async (current) => {
       const text = renameInManifest(manifestText(current), axis, from, to);
       const schema = axis === 'namespace' ? movedSchema(current.manifest, from, to) : undefined;
@@ -155,6 +156,7 @@ export async function removeName(
     axis,
     name,
     reasonsOf: reasonsOfRemoval,
+    isLossy: true,
     plan: async (current) => {
       const text = removeFromManifest(manifestText(current), axis, name);
       const schema = axis === 'namespace' ? ownSchema(current.manifest, name) : undefined;
@@ -177,6 +179,8 @@ type Intent = {
   readonly axis: Axis;
   readonly name: string;
   readonly reasonsOf: (effect: NameEffect) => readonly string[];
+  /** Nothing may be lost that was not shown. */
+  readonly isLossy: boolean;
   readonly plan: Plan;
 };
 
@@ -192,9 +196,30 @@ async function changeName(repository: Repository, change: NameChange, intent: In
   await askToConfirm({ what: intent.what, protectedLabels, reasons }, change.confirm, () =>
     change.show?.(effect),
   );
-  await commitPlan(repository, intent.purpose, intent.plan);
+  await commitPlan(repository, intent.purpose, async (current) => {
+    const found = await intent.plan(current);
+    if (intent.isLossy) refuseSurprises(files, found);
+    return found;
+  });
   await removeEmptyFolders(repository.root, effect.files);
   return { ...effect, changed: true };
+}
+
+/** Somebody may have stored a value while a person thought about the ones that were shown. */
+function refuseSurprises(shown: readonly FileChange[], found: readonly FileChange[]): void {
+  const known = new Map(shown.map(({ path, before }) => [path, before]));
+  const surprising = found.find(
+    ({ path, before, after }) =>
+      after === undefined &&
+      Buffer.compare(before ?? new Uint8Array(), known.get(path) ?? new Uint8Array()) !== 0,
+  );
+  if (surprising === undefined) return;
+  throw new ClefError({
+    code: 'changed_meanwhile',
+    message: `"${surprising.path}" was changed while Clef worked; nothing was written`,
+    hint: 'look at what would be lost now, and run the command again',
+    location: { file: surprising.path },
+  });
 }
 
 async function commitPlan(repository: Repository, purpose: string, plan: Plan): Promise<void> {

@@ -77,6 +77,25 @@ describe('each removal', () => {
       }),
     ],
     [
+      'an entry behind the last comment within the one before',
+      manifestText({
+        namespaces:
+          'namespaces:\n  - name: database\n    # more of database\n  # of payments\n  - name: payments\n    # more of payments\n  # the end',
+      }),
+      (text) => removeFromManifest(text, 'namespace', 'payments'),
+      manifestText({
+        namespaces: 'namespaces:\n  - name: database\n    # more of database\n  # the end',
+      }),
+    ],
+    [
+      'an entry directly behind a comment within the one before',
+      manifestText({
+        namespaces: 'namespaces:\n  - name: database\n    # more of database\n  - name: payments',
+      }),
+      (text) => removeFromManifest(text, 'namespace', 'payments'),
+      manifestText({ namespaces: 'namespaces:\n  - name: database\n    # more of database' }),
+    ],
+    [
       'one key of two, with its comment',
       manifestText({ recipients: people }),
       (text) => removePersonKey(text, 'bob', age.carol),
