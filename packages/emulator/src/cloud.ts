@@ -12,6 +12,8 @@ export type RecordedCall = {
 };
 
 export type Cloud = Issuer & {
+  /** Signs the tokens of pods; new with each start. */
+  readonly tokenSecret: Uint8Array;
   /** Writes the state file, if there is one; returns when it is on disk. */
   readonly save: () => Promise<void>;
   readonly record: (call: RecordedCall) => void;

@@ -7,6 +7,7 @@ import { answerCloud } from './answer-cloud.ts';
 import { addAwsKey } from './aws/kms-operations.ts';
 import type { Cloud, RecordedCall } from './cloud.ts';
 import { EmulatorError } from './emulator-error.ts';
+import { type FaultRule, faultKinds, makeFaults } from './faults.ts';
 import { addGcpKey, isCryptoKeyName } from './gcp/kms-operations.ts';
 import {
   accountPattern,
@@ -52,6 +53,8 @@ export type EmulatorOptions = {
   readonly keyId?: string;
   /** How long credentials from machines live. Default 3600. */
   readonly sessionSeconds?: number;
+  /** Trouble from the start; `setFaults` replaces it. */
+  readonly faults?: readonly FaultRule[];
   /** Told of every call, after it has ended. */
   readonly onCall?: (call: RecordedCall) => void;
   /** Told of bugs and of a state file that cannot be written; the client only sees an internal error. */
@@ -116,6 +119,8 @@ export type Emulator = {
   instance(role: string, kind?: InstanceKind): Promise<Instance>;
   /** The variables of a new session of the role, in both clouds: what its machines would be handed. Throws `not_found`. */
   session(role: string): Readonly<Record<string, string>>;
+  /** Replaces the rules of trouble; none to end it. Throws `argument`. */
+  setFaults(rules: readonly FaultRule[]): void;
   /** How often each operation was asked for, refused calls included: `aws.Decrypt`, `gcp.encrypt`, `ec2.credentials`. */
   calls(): Readonly<Record<string, number>>;
   /** Stops the emulator and its machines. May be called twice. */
@@ -131,6 +136,8 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const state = await openState(options);
   const counts = new Map<string, number>();
   const cloud = openCloud(options, state, counts);
+  const faults = makeFaults();
+  faults.set(checkedFaults(options.faults ?? []));
   const keys = { awsKey: ensureAwsKey(cloud, region, options.keyId), gcpKey: ensureGcpKey(cloud) };
   const onFault = options.onFault ?? (() => undefined);
   const server = await listen({
@@ -139,7 +146,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     maxBodyBytes: 262_144,
     publicPaths: [],
     allowQuery: true,
-    respond: answerCloud(cloud),
+    respond: answerCloud(cloud, faults),
     onFault,
   });
   try {
@@ -159,6 +166,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     ...roleMethods(cloud),
     ...keyMethods(cloud, region),
     ...machineMethods(cloud, server, region, onFault),
+    setFaults: (rules) => faults.set(checkedFaults(rules)),
     calls: () => Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1))),
   };
 }
@@ -201,7 +209,7 @@ function openCloud(options: EmulatorOptions, state: State, counts: Map<string, n
     counts.set(call.operation, (counts.get(call.operation) ?? 0) + 1);
     options.onCall?.(call);
   };
-  return { state, now, randomBytes, sessionSeconds, save, record };
+  return { state, now, randomBytes, sessionSeconds, tokenSecret: randomBytes(32), save, record };
 }
 
 function ensureAwsKey(cloud: Cloud, region: string, wantedId: string | undefined): EmulatedAwsKey {
@@ -406,6 +414,18 @@ function readPolicy(policy: object, kind: 'key' | 'role'): Policy {
     if (!(cause instanceof PolicyFault)) throw cause;
     throw new EmulatorError('argument', `The policy is not accepted: ${cause.message}`, { cause });
   }
+}
+
+function checkedFaults(rules: readonly FaultRule[]): readonly FaultRule[] {
+  const wrong = rules.find(
+    ({ operation, kind, delaySeconds = 0, times = 1 }) =>
+      !/^((aws|gcp)\.[A-Za-z.]*\*?|\*)$/.test(operation) ||
+      !(kind === undefined || faultKinds.includes(kind)) ||
+      !(delaySeconds >= 0 && delaySeconds <= 3600) ||
+      !(Number.isInteger(times) && times > 0),
+  );
+  if (wrong === undefined) return rules;
+  throw new EmulatorError('argument', `A fault is not one: ${JSON.stringify(wrong)}`);
 }
 
 function checked(name: string, value: string, pattern: RegExp): string {

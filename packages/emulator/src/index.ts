@@ -11,6 +11,7 @@ export {
 } from './emulator.ts';
 export { type EmulatorCode, EmulatorError } from './emulator-error.ts';
 export { emulatorVariables } from './emulator-variables.ts';
+export { type FaultKind, type FaultRule, faultKinds } from './faults.ts';
 export type { Instance, InstanceKind } from './instances.ts';
 export type { RandomBytes } from './software-key.ts';
 export type { Administrator, KeyUse } from './state.ts';

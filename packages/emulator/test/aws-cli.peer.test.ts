@@ -98,7 +98,7 @@ describe.runIf(hasPeer('aws'))('aws kms', () => {
     expect((await decrypt(admin, 'a=2')).json()).toMatchObject({ KeyId: target, Plaintext });
   });
 
-  it.each(['ec2', 'ecs'] as const)(
+  it.each(['ec2', 'ecs', 'eks', 'eks-pod'] as const)(
     'finds the role of its machine (%s), and is held to its policy',
     async (kind) => {
       await seal('alias/clef', 'clef:identity=a');

@@ -1,7 +1,14 @@
 // `clef kms emulate`
 import { resolve } from 'node:path';
 import { ClefError } from '@clef/core';
-import { EmulatorError, emulatorVariables, startEmulator } from '@clef/emulator';
+import {
+  EmulatorError,
+  emulatorVariables,
+  type FaultKind,
+  type FaultRule,
+  faultKinds,
+  startEmulator,
+} from '@clef/emulator';
 import { parseInteger, StrictError } from '@clef/strict';
 import type { CommandContext, CommandInput } from '../command.ts';
 import { untilInterrupted } from '../terminal.ts';
@@ -13,6 +20,7 @@ export async function run({ world, terminal, json }: CommandContext, input: Comm
     now: world.now,
     randomBytes: world.randomBytes,
     port: readPort(input.text('--port')),
+    faults: input.list('--fault').map(readFault),
     ...(state !== undefined && { statePath: resolve(world.cwd, state) }),
     onFault: () => terminal.talk('warning: the emulator could not answer a call, or write its state file'),
   }).catch((error: unknown) => {
@@ -47,6 +55,19 @@ function notStarted({ code, message }: EmulatorError): Error {
   }
   if (code === 'state') return new ClefError({ code: 'io', message, hint: 'name another file with --state' });
   return new UsageError(message, 'run "clef kms emulate --help"');
+}
+
+/** OPERATION=KIND, or OPERATION=SECONDS for a call that is only slow. */
+function readFault(text: string): FaultRule {
+  const at = text.indexOf('=');
+  const [operation, what] = [text.slice(0, at), text.slice(at + 1)];
+  if (at > 0 && (faultKinds as readonly string[]).includes(what))
+    return { operation, kind: what as FaultKind };
+  if (at > 0 && /^[0-9]{1,4}(\.[0-9]{1,3})?$/.test(what)) return { operation, delaySeconds: Number(what) };
+  throw new UsageError(
+    `"--fault" wants OPERATION=KIND, where KIND is one of ${faultKinds.join(', ')}, or a number of seconds`,
+    'write for example: --fault aws.Decrypt=throttle',
+  );
 }
 
 function readPort(text: string | undefined): number {

@@ -30,9 +30,20 @@ export const runtimeRows: readonly CommandDefinition[] = [
         value: 'file',
         summary: 'keep keys and roles in this file (0600; it holds key material in the clear)',
       },
+      {
+        flag: '--fault',
+        value: 'operation=kind',
+        repeatable: true,
+        summary:
+          'make trouble: throttle, error, hang, reset, wrong_key, wrong_plaintext, bad_checksum, malformed, empty, or seconds of delay',
+      },
     ],
     examples: [
       { line: 'clef kms emulate --port 7780', does: 'print the variables to set, and serve until Ctrl-C' },
+      {
+        line: "clef kms emulate --fault aws.Decrypt=throttle --fault 'gcp.*=2'",
+        does: 'see what a workload does when AWS throttles and Google is slow',
+      },
     ],
     load: () => import('../commands/kms-emulate.ts'),
   },

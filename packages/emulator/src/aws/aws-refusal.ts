@@ -16,6 +16,7 @@ const statusTable = {
   InvalidAliasNameException: 400,
   InvalidArnException: 400,
   InvalidCiphertextException: 400,
+  InvalidIdentityTokenException: 400,
   InvalidKeyUsageException: 400,
   InvalidMarkerException: 400,
   InvalidSignatureException: 400,
@@ -66,8 +67,10 @@ export function jsonErrorReply(refusal: AwsRefusal, now: number, randomBytes: Ra
 
 /** The same refusals have other names and statuses in the query protocol of STS. */
 const queryNames: Readonly<Partial<Record<AwsErrorName, readonly [status: number, name: string]>>> = {
+  AccessDeniedException: [403, 'AccessDenied'],
   ExpiredTokenException: [403, 'ExpiredToken'],
   IncompleteSignatureException: [400, 'IncompleteSignature'],
+  InvalidIdentityTokenException: [400, 'InvalidIdentityToken'],
   InvalidSignatureException: [403, 'SignatureDoesNotMatch'],
   MissingAuthenticationTokenException: [403, 'MissingAuthenticationToken'],
   UnrecognizedClientException: [403, 'InvalidClientTokenId'],

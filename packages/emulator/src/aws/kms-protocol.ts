@@ -38,6 +38,11 @@ function operationName(request: LoopbackRequest): string {
   return Object.hasOwn(kmsOperations, name) ? name : 'unknown';
 }
 
+/** The operation as it is recorded. */
+export function kmsOperationName(request: LoopbackRequest): string {
+  return `aws.${operationName(request)}`;
+}
+
 function findOperation(request: LoopbackRequest, name: string): KmsOperation {
   const operation = Object.hasOwn(kmsOperations, name) ? kmsOperations[name] : undefined;
   const isJson = request.headers.get('content-type') === 'application/x-amz-json-1.1';

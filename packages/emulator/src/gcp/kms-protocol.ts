@@ -13,7 +13,7 @@ type Match = { readonly operation: GcpOperation; readonly resource: string };
 export async function answerGcpKms(cloud: Cloud, request: LoopbackRequest): Promise<Reply> {
   const { state, randomBytes } = cloud;
   const match = findOperation(request);
-  const operation = `gcp.${match?.operation.name ?? 'unknown'}`;
+  const operation = gcpOperationName(request);
   let principal = 'nobody';
   try {
     const now = cloud.now();
@@ -34,6 +34,11 @@ export async function answerGcpKms(cloud: Cloud, request: LoopbackRequest): Prom
     cloud.record({ operation, principal, outcome: cause.status });
     return gcpErrorReply(cause);
   }
+}
+
+/** The operation as it is recorded. */
+export function gcpOperationName(request: LoopbackRequest): string {
+  return `gcp.${findOperation(request)?.operation.name ?? 'unknown'}`;
 }
 
 function findOperation(request: LoopbackRequest): Match | undefined {
