@@ -67,6 +67,39 @@ export const scenarios: readonly Scenario[] = [
     look: json(cell),
   },
   {
+    name: 'import',
+    given: two,
+    run: {
+      args: ['import', cell, '-', '--format', 'dotenv', '--overwrite'],
+      input: `DB_URL=${canary}-imported\nEXTRA=${canary}-extra\n`,
+    },
+    look: json(cell),
+  },
+  {
+    name: 'copy, to two cells',
+    given: two,
+    run: { args: ['copy', cell, 'payments/development', '--also', 'database/staging'] },
+    look: ['list'],
+  },
+  {
+    name: 'sync',
+    given: three,
+    run: { args: ['sync', '--yes'] },
+    look: ['list'],
+  },
+  {
+    name: 'namespace rename',
+    given: [...three, set('database/staging', 'DB_URL', 'five')],
+    run: { args: ['namespace', 'rename', 'database', 'storage', '--yes'] },
+    look: ['list'],
+  },
+  {
+    name: 'environment rename',
+    given: three,
+    run: { args: ['environment', 'rename', 'development', 'dev', '--yes'] },
+    look: ['list'],
+  },
+  {
     name: 'recipients add, over three cells',
     given: three,
     run: addBob,
