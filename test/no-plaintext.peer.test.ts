@@ -13,7 +13,7 @@ import { hasPeer, runPeer } from './peers.ts';
 const cell = 'database/development';
 const canary = 'CANARY-7f3a9c-plaintext';
 const calls =
-  'openat,open,creat,write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,rename,renameat,renameat2,link,linkat,symlink,symlinkat,mmap,copy_file_range,sendfile,splice,close,dup,dup2,dup3,fcntl,pipe2,socketpair';
+  'execve,openat,open,creat,write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,rename,renameat,renameat2,link,linkat,symlink,symlinkat,mmap,copy_file_range,sendfile,splice,close,dup,dup2,dup3,fcntl,pipe2,socketpair';
 
 type Write = { readonly target: string; readonly line: string };
 
@@ -115,6 +115,43 @@ describe.runIf(hasPeer('strace'))('INV-18: under strace', () => {
         .filter(({ text }) => holds(text))
         .map(({ path }) => path),
     ).toEqual([]);
+  });
+
+  it('import, copy, rotate, recipients, sync and renames: neither in a file, nor in the name of one, nor in an argument', async () => {
+    const box = sandbox();
+    await succeed(box.shell('git init --quiet .'));
+    await succeed(box.clef(['init']));
+    const other = 'age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj';
+    const steps: readonly (readonly [args: readonly string[], input?: string])[] = [
+      [['import', cell, '-', '--format', 'dotenv'], `SECRET='${canary}'\n`],
+      [['copy', cell, 'payments/development']],
+      [['recipients', 'add', 'bob', other, '--environments', 'development']],
+      [['rotate', '--all', '--yes']],
+      [['recipients', 'remove', 'bob', '--yes']],
+      [['sync', '--yes']],
+      [['namespace', 'rename', 'payments', 'billing', '--yes']],
+      [['environment', 'rename', 'development', 'dev', '--yes']],
+    ];
+    for (const [args, input] of steps) {
+      const ran = await watched(box, args, input);
+      expect([args[0], ran.exitCode, ran.stderr]).toEqual([args[0], 0, expect.not.stringContaining(canary)]);
+      // The watch itself works: arguments are seen.
+      expect(ran.lines.some((line) => /^\d+ +execve\(.*clef\.js/.test(line))).toBe(true);
+      expect(ran.writes.filter(isFile).filter(({ line }) => holds(line))).toEqual([]);
+      expect(
+        ran.lines.filter(holds).filter((line) => /^\d+ +(?:exec|open|creat|rename|link|symlink)/.test(line)),
+      ).toEqual([]);
+      await succeed(
+        box.shell(
+          'git add --all && git -c user.name=A -c user.email=a@b.test commit --quiet --allow-empty -m all',
+        ),
+      );
+    }
+    // It went through all of them, and nothing but Clef can read it.
+    expect((await succeed(box.clef(['get', 'billing/dev', 'SECRET']))).stdout).toBe(canary);
+    const everything = everythingBelow(join(box.folder, '..'));
+    expect(everything.length).toBeGreaterThan(50);
+    expect(everything.filter(({ text }) => holds(text)).map(({ path }) => path)).toEqual([]);
   });
 
   it('pack: the artifact on its way to the disk is ciphertext', async () => {

@@ -107,7 +107,7 @@ export async function prepare(bench: string, scenario: Scenario): Promise<Prepar
   };
   const oldLook = await run(copy(), { args: scenario.look });
   const finished = copy();
-  const log = join(bench, `log-${scenario.name.replaceAll(/\W/g, '-')}.jsonl`);
+  const log = join(finished.work, '../log.jsonl');
   await succeed(run(finished, scenario.run, { log }));
   const newLook = await run(finished, { args: scenario.look });
   const entries = readFileSync(log, 'utf8').trim().split('\n');
