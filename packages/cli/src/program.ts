@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import type { CommandContext, CommandDefinition, CommandInput, OptionDefinition } from './command.ts';
 import { commands, groups } from './commands.ts';
 import { globalOptions } from './global-options.ts';
+import { fromOldSopsForm } from './old-sops-forms.ts';
 import { UsageError } from './usage-error.ts';
 import { version } from './version.ts';
 
@@ -30,7 +31,7 @@ export async function runProgram(
   commandLine: readonly string[],
   contextFor: (globals: GlobalOptions) => CommandContext,
 ): Promise<number> {
-  const { head, rest, hasSeparator } = splitAtSeparator(commandLine);
+  const { head, rest, hasSeparator } = splitAtSeparator(inNewForm(commandLine));
   refuseWithoutSeparator(head, hasSeparator);
   let exitCode = 0;
   const program = newProgram();
@@ -206,12 +207,23 @@ function commandNamed(words: readonly string[]): CommandDefinition | undefined {
 
 /** The first word that is neither a global option nor its value. */
 function firstWord(words: readonly string[]): string | undefined {
+  return words[firstWordAt(words)];
+}
+
+function firstWordAt(words: readonly string[]): number {
   for (let index = 0; index < words.length; index += 1) {
     const word = words[index] as string;
     if (word === '--dir') index += 1;
-    else if (!word.startsWith('-')) return word;
+    else if (!word.startsWith('-')) return index;
   }
-  return undefined;
+  return words.length;
+}
+
+/** The old forms of the SOPS command as its subcommands. */
+function inNewForm(words: readonly string[]): readonly string[] {
+  if (firstWord(words) !== 'sops') return words;
+  const end = firstWordAt(words) + 1;
+  return [...words.slice(0, end), ...fromOldSopsForm(words.slice(end))];
 }
 
 /** Before commander counts the words of the command line as arguments of ours. */

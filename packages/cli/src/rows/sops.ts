@@ -65,6 +65,13 @@ const rules: readonly OptionDefinition[] = [
   option('--shamir-secret-sharing-threshold', 'number', 'key groups that are needed together'),
 ];
 
+/** What both exec commands share. */
+const running: readonly OptionDefinition[] = [
+  { flag: '--background', summary: 'not covered' },
+  option('--user', 'name', 'not covered'),
+  ...opening,
+];
+
 /** `--add-age`, `--rm-age` and so on. */
 const keyChanges: readonly OptionDefinition[] = (['add', 'rm'] as const).flatMap((verb) =>
   ['age', 'kms', 'gcp-kms', 'azure-kv', 'hc-vault-transit', 'pgp', 'hckms'].map((kind) =>
@@ -119,7 +126,9 @@ export const sopsRows: readonly CommandDefinition[] = [
   {
     name: 'sops edit',
     summary: 'Edit a SOPS file in your editor',
-    details: `${asSops} The plaintext is only ever in memory-backed storage.`,
+    details: `${asSops} The plaintext is only ever in memory-backed storage.
+
+The old forms work too, with their options before the file: clef sops FILE edits, -d decrypts, -e encrypts, -r rotates, --set '["key"] "value"' sets.`,
     arguments: [file],
     options: [inputType, outputType, ignoreMac, config, ...opening],
     load: () => import('../commands/sops-edit.ts'),
@@ -205,9 +214,7 @@ export const sopsRows: readonly CommandDefinition[] = [
         summary: 'accept this name although it changes how programs run',
       },
       { flag: '--same-process', summary: 'not covered' },
-      { flag: '--background', summary: 'not covered' },
-      option('--user', 'name', 'not covered'),
-      ...opening,
+      ...running,
     ],
     examples: [
       { line: "clef sops exec-env app.env 'node server.js'", does: 'run a program with the values' },
@@ -222,11 +229,9 @@ export const sopsRows: readonly CommandDefinition[] = [
     options: [
       option('--filename', 'name', 'the name of the pipe (default: tmp-file)'),
       { flag: '--no-fifo', summary: 'not covered: the plaintext would be on the disk' },
-      { flag: '--background', summary: 'not covered' },
-      option('--user', 'name', 'not covered'),
       inputType,
       outputType,
-      ...opening,
+      ...running,
     ],
     examples: [
       { line: "clef sops exec-file app.json 'server --config {}'", does: 'give a program its configuration' },

@@ -132,9 +132,11 @@ function sources(world: World, recipients: readonly string[]): readonly Source[]
   };
   const sshFile = (path: string) => sshIdentities(world, path);
   return [
-    ...variable('SOPS_AGE_KEY', async (text) => ({
-      identities: parseAgeIdentities(oneALine(text), withPlugins),
-    })),
+    ...variable('SOPS_AGE_KEY', async (text) =>
+      isEncryptedKeyFile(text)
+        ? ageIdentitiesIn(world, new TextEncoder().encode(text), 'SOPS_AGE_KEY')
+        : { identities: parseAgeIdentities(oneALine(text), withPlugins) },
+    ),
     ...variable('SOPS_AGE_KEY_FILE', (path) => ageFile(world, path)),
     ...variable('SOPS_AGE_KEY_CMD', (line) => ageCommand(world, line, recipients)),
     { name: 'your SOPS key file', read: () => ifThere(ageFile(world, defaultKeyFile(world))) },
