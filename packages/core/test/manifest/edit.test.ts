@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ClefError } from '../../src/errors.ts';
-import { addEnvironment, addNamespace, addServiceIdentity } from '../../src/manifest/edit.ts';
+import { addEnvironment, addNamespace, addServiceIdentity, editManifest } from '../../src/manifest/edit.ts';
 import { addAccessRule, addRecipientKeys, addToGroups } from '../../src/manifest/edit-people.ts';
 import { newManifestText } from '../../src/manifest/new-manifest.ts';
 import { age, awsKey, manifestText, otherAwsKey, parseText, verifyKeys } from './manifest-text.ts';
@@ -198,6 +198,51 @@ describe('layouts that people write', () => {
         const [, last] = parseText(addNamespace(text, { name: 'new', description })).namespaces;
         expect(last).toEqual({ name: 'new', description });
       }),
+    );
+  });
+});
+
+describe('a new entry of a map', () => {
+  const rows: readonly (readonly [title: string, before: string, after: string])[] = [
+    [
+      'in block style',
+      'groups:\n  platform: [alice] # why\n  # the end',
+      'groups:\n  platform: [alice] # why\n  ops: [bob]\n  # the end',
+    ],
+    [
+      'behind a list over several lines',
+      'groups:\n    platform:\n      - alice',
+      'groups:\n    platform:\n      - alice\n    ops: [bob]',
+    ],
+    ['in braces', 'groups: { platform: [alice] } # why', 'groups: { platform: [alice], ops: [bob] } # why'],
+    ['of an empty map', 'groups: {} # none', 'groups: # none\n  ops: [bob]'],
+  ];
+  const put = (text: string): string =>
+    editManifest(text, () => [{ op: 'put', path: ['groups', 'ops'], value: ['bob'] }]);
+  const access = 'access: [{ allow: [alice], namespaces: ["*"], environments: ["*"] }]';
+  for (const [title, before, after] of rows) {
+    it(title, () =>
+      expect(put(manifestText({ groups: before, access }))).toBe(manifestText({ groups: after, access })),
+    );
+  }
+
+  it('where there is no such map yet', () => {
+    const text = manifestText({ groups: '', access });
+    expect(put(text)).toBe(`${text}\ngroups:\n  ops: [bob]\n`);
+  });
+
+  it('of a map within an entry of a list', () => {
+    const service = (environments: string): string =>
+      manifestText({
+        service_identities: `service_identities:\n  - name: api\n    namespaces: [database]\n    environments:\n${environments}`,
+      });
+    const value = { seal: otherAwsKey, verify: [verifyKeys[0]] };
+    const path = ['service_identities', 0, 'environments', 'production'];
+    const before = `      staging: { seal: ${age.service} } # first`;
+    expect(editManifest(service(before), () => [{ op: 'put', path, value }])).toBe(
+      service(
+        `${before}\n      production:\n        seal: ${otherAwsKey}\n        verify: [${verifyKeys[0]}]`,
+      ),
     );
   });
 });
