@@ -1,4 +1,5 @@
-// The one error of this package. Its message never holds a secret, a key or a piece of unverified input.
+// The one error of this package. Its message never holds a secret, a key or a piece of unverified input, but for the escaped
+// start of a field's name that has no place in the open part.
 
 export type ArtifactCode =
   /** Larger than 1 MiB, or nested deeper or with more values than an artifact can have. */
