@@ -1,5 +1,7 @@
 // A short piece of work that a signal may not cut in two: Ctrl-C is kept until the work is done or has been taken back.
 
+import { onlyCleansUp } from './private-memory.ts';
+
 const deferred = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const patienceMilliseconds = 2000;
 
@@ -8,13 +10,14 @@ type Deferred = (typeof deferred)[number];
 /**
  * Runs `work` and only then lets a SIGINT, SIGTERM or SIGHUP that arrived meanwhile end the process, after `beforeDeath`:
  * by that very signal, so that a shell sees 130, 143 or 129. `work` may ask whether one is waiting and stop early. The
- * second signal, or two seconds, end the process at once. A signal that somebody else listens to is left to them.
+ * second signal, or two seconds, end the process at once. A signal that somebody else listens to is left to them,
+ * unless they only clean up on our way out.
  */
 export async function deferSignals<T>(
   work: (isInterrupted: () => boolean) => Promise<T>,
   beforeDeath: () => Promise<void>,
 ): Promise<T> {
-  const ours = deferred.filter((signal) => process.listenerCount(signal) === 0);
+  const ours = deferred.filter((signal) => process.listeners(signal).every(onlyCleansUp));
   let waiting: Deferred | undefined;
   let timer: NodeJS.Timeout | undefined;
   const stopListening = (): void => {

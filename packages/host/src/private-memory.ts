@@ -45,6 +45,13 @@ export async function withPrivateFolder<T>(
   }
 }
 
+const cleaners = new WeakSet<object>();
+
+/** Whether a listener for signals waits only to remove such a folder: it leaves the end of the process to others. */
+export function onlyCleansUp(listener: object): boolean {
+  return cleaners.has(listener);
+}
+
 function removeWhenWeEnd(folder: string): () => void {
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   const end = (signal: NodeJS.Signals): void => {
@@ -54,6 +61,7 @@ function removeWhenWeEnd(folder: string): () => void {
     stop();
     process.kill(process.pid, signal);
   };
+  cleaners.add(end);
   const stop = (): void => {
     for (const signal of endingSignals) process.off(signal, end);
     process.off('exit', remove);
