@@ -24,7 +24,7 @@ const common = {
   // `import()` of a CommonJS file loses the names that its minified text no longer shows; `require` does not.
   supported: { 'dynamic-import': false },
   conditions: ['clef-source'],
-  external: ['@napi-rs/keyring'],
+  external: ['@napi-rs/keyring', '@lydell/node-pty'],
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'linked',

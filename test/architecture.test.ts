@@ -59,8 +59,8 @@ const thirdParty: Readonly<Record<string, readonly string[]>> = {
   // The one-time hybrid key.
   artifact: ['age-encryption'],
   loopback: [],
-  // The manifest's YAML and JSON Schema; the keychain; the patterns of schemas.
-  core: ['yaml', '@aws-sdk/client-s3', 'zod/mini', '@napi-rs/keyring', 're2js'],
+  // The manifest's YAML and JSON Schema; the keychain; the patterns of schemas; a terminal for what is redacted.
+  core: ['yaml', '@aws-sdk/client-s3', 'zod/mini', '@napi-rs/keyring', '@lydell/node-pty', 're2js'],
   cli: ['commander', '@clack/prompts'],
   // A source in S3, loaded when it is configured.
   agent: ['@aws-sdk/client-s3'],

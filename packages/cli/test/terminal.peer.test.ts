@@ -5,8 +5,18 @@ import { clefPath, sandboxWith } from './run-clef.ts';
 
 const cell = 'database/development';
 
-/** Runs a command line in a terminal of its own, and writes on all that the terminal is sent. */
-const inTerminal = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))';
+/** Runs a command line in a terminal of its own, writes on all that it is sent, and types keys once it shows "ready". */
+const inTerminal = `
+import os, pty, sys
+keys = sys.argv[1].encode().decode("unicode_escape").encode()
+def read(fd):
+    global keys
+    data = os.read(fd, 65536)
+    if b"ready" in data and keys:
+        os.write(fd, keys)
+        keys = b""
+    return data
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read)))`;
 
 describe.runIf(hasPeer('python3'))('on a terminal', () => {
   const evil = {
@@ -17,9 +27,10 @@ describe.runIf(hasPeer('python3'))('on a terminal', () => {
     MIX: 'line one\n\ttabbed\u007f',
   };
   const shared = sandboxWith(evil);
-  const onTerminal = async (...args: readonly string[]) => {
+  const onTerminal = async (...args: readonly string[]) => typing('', args);
+  const typing = async (keys: string, args: readonly string[], node: readonly string[] = []) => {
     const box = await shared;
-    const line = ['-c', inTerminal, process.execPath, clefPath, ...args];
+    const line = ['-c', inTerminal, keys, process.execPath, ...node, clefPath, ...args];
     return runPeer('python3', line, { cwd: box.folder, environment: { ...box.environment, TERM: 'xterm' } });
   };
 
@@ -41,10 +52,39 @@ describe.runIf(hasPeer('python3'))('on a terminal', () => {
     expect(stdout).not.toMatch(/\u001b\]|\u0007/);
   });
 
-  it('--redact says that the command has no terminal', async () => {
-    const ran = await onTerminal('exec', cell, '--redact', '--', 'sh', '-c', 'test -t 1 || echo a pipe');
-    expect(ran.stdout).toMatch(/^note: under --redact the command writes to a pipe/);
-    expect(ran.stdout).toMatch(/a pipe\r\n$/);
+  describe('--redact gives the command a terminal of its own, where the optional package is installed', () => {
+    const redacted = (script: string, keys = '', node: readonly string[] = []) =>
+      typing(keys, ['exec', cell, '--only', 'CR', '--redact', '--', 'sh', '-c', script], node);
+
+    it('all three streams are it, its size is ours, and values are masked', async () => {
+      const script = 'test -t 0 && test -t 1 && test -t 2 && stty size; printf "a %s b\\n" "$CR" >&2; exit 7';
+      const ran = await redacted(script);
+      expect(ran).toEqual({ exitCode: 7, stdout: '24 80\r\na [redacted] b\r\n', stderr: '' });
+    });
+
+    it('what is typed arrives, and Ctrl-C ends the command once', async () => {
+      const answered = await redacted('echo ready; read x; echo "got $x"', 'hello\\r');
+      expect(answered).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/got hello\r\n$/) });
+      expect((await redacted('echo ready; exec sleep 60', '\\x03')).exitCode).toBe(130);
+    });
+
+    it.each([
+      ['no-such-command', 127],
+      ['./clef.yaml', 126],
+      ['.', 126],
+    ])('INV-95: %s', async (command, exitCode) => {
+      expect(await onTerminal('exec', cell, '--redact', '--', command)).toMatchObject({ exitCode });
+    });
+
+    it('without the package it is a pipe, and that is said', async () => {
+      const box = await shared;
+      const hook = `const m = require('node:module'); const load = m._load; m._load = (name, ...more) => { if (name === '@lydell/node-pty') throw new Error('absent'); return load(name, ...more); };`;
+      const ran = await redacted('test -t 1 || echo a pipe', '', [
+        '--require',
+        box.write('absent.cjs', hook),
+      ]);
+      expect(ran.stdout).toMatch(/^under --redact the command writes to a pipe.*\r\na pipe\r\n$/);
+    });
   });
 });
 

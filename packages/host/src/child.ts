@@ -263,7 +263,7 @@ function ownEntriesOnly(environment: ChildRequest['environment']): NodeJS.Proces
 }
 
 /** Node's own check would quote the offending value in its message; a value may be a secret. */
-function checkStrings(request: ChildRequest): void {
+export function checkStrings(request: ChildRequest): void {
   if (request.command === '') throw invalid(request, 'the command is empty');
   for (const argument of [request.command, ...request.args]) {
     if (argument.includes('\0')) throw invalid(request, 'an argument holds a NUL character');
@@ -299,7 +299,8 @@ function tooLong(request: ChildRequest, what: string): HostError {
   });
 }
 
-function spawnError(request: ChildRequest, cause: unknown): HostError {
+/** Why it could not be started, from the error of the system. */
+export function spawnError(request: ChildRequest, cause: unknown): HostError {
   const path = request.command;
   const errno = errnoOf(cause);
   const because = (code: ConstructorParameters<typeof HostError>[0], reason: string): HostError =>

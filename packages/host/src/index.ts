@@ -32,3 +32,4 @@ export type { OutputFilter } from './filter-output.ts';
 export { type HostCode, HostError, toHostError } from './host-error.ts';
 export { findMemoryFolder, withPrivateFolder } from './private-memory.ts';
 export { splitWords } from './split-words.ts';
+export { type PseudoTerminals, runInTerminal, type TerminalChildRequest } from './terminal-child.ts';

@@ -6,6 +6,7 @@ import { runningProcess } from '../terminal.ts';
 import { UsageError } from '../usage-error.ts';
 
 export async function run(context: CommandContext, input: CommandInput): Promise<number> {
+  const { world, terminal, directory } = context;
   const [command, ...args] = input.rest;
   if (command === undefined || command === '') {
     throw new UsageError(
@@ -13,17 +14,12 @@ export async function run(context: CommandContext, input: CommandInput): Promise
       'write: clef exec NAMESPACE/ENVIRONMENT -- COMMAND',
     );
   }
-  if (input.has('--redact') && context.terminal.outputIsTerminal) {
-    context.terminal.talk(
-      'note: under --redact the command writes to a pipe, not to this terminal: it may buffer lines and drop colours',
-    );
-  }
   if (runningProcess.pid === 1) {
-    context.terminal.talk(
+    terminal.talk(
       'warning: clef is the first process here and cannot reap orphans of the command; run it under an init (docker run --init)',
     );
   }
-  const repository = await openRepository(context.world, context.directory);
+  const repository = await openRepository(world, directory);
   return execWithSecrets(repository, {
     ...choiceOf(input),
     command,
@@ -32,6 +28,7 @@ export async function run(context: CommandContext, input: CommandInput): Promise
     keepClefVariables: input.has('--keep-clef-env'),
     allowedEnvironmentNames: input.list('--allow-env'),
     redact: input.has('--redact'),
+    isOnTerminal: terminal.inputIsTerminal && terminal.outputIsTerminal && terminal.talkIsTerminal,
     watch: input.has('--watch'),
   });
 }

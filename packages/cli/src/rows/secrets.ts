@@ -284,7 +284,7 @@ export const secretRows: readonly CommandDefinition[] = [
       },
       {
         flag: '--redact',
-        summary: "mask the values in the command's output, which then goes through a pipe, no terminal",
+        summary: "mask the values in the command's output, which goes through a pipe",
       },
       allowEnv,
     ],

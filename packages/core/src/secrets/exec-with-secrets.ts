@@ -1,5 +1,5 @@
 // A command with values of cells as its environment. Values go into the child's environment and nowhere else.
-import { type ChildExit, type ChildRequest, HostError, isOwnVariable, runChild } from '@clef/host';
+import { type ChildExit, HostError, isOwnVariable, runChild } from '@clef/host';
 import { readPendingKeys } from '../cells/read.ts';
 import { ClefError } from '../errors.ts';
 import { fromGroundError } from '../from-ground-error.ts';
@@ -16,8 +16,10 @@ export type ExecRequest = Choice & {
   /** Pass the variables that hold keys of Clef and SOPS on to the child. */
   readonly keepClefVariables: boolean;
   readonly allowedEnvironmentNames: readonly string[];
-  /** Mask the values in the command's output, which then goes through pipes. */
+  /** Mask the values in the command's output, which then goes through pipes or a terminal of its own. */
   readonly redact?: boolean;
+  /** Our standard streams are terminals: with `redact` the command gets one too, where the optional package is there. */
+  readonly isOnTerminal?: boolean;
   /** Start the command anew when the values change. */
   readonly watch?: boolean;
 };
@@ -71,21 +73,17 @@ async function runWith(
   values: ReadonlyMap<string, string>,
   hooks?: RunHooks,
 ): Promise<ChildExit> {
-  const { redactOutput } = request.redact === true ? await import('./redaction/redact-output.ts') : {};
-  const child: ChildRequest = {
+  const child = {
     command: request.command,
     args: request.args,
     cwd: repository.world.cwd,
     environment: { ...inherited(repository, request), ...Object.fromEntries(values) },
+    ...hooks,
   };
   try {
-    return await runChild({
-      ...child,
-      stdio: 'inherit',
-      forwardSignals: true,
-      ...hooks,
-      ...(redactOutput && { filters: redactOutput(repository, values) }),
-    });
+    if (request.redact !== true) return await runChild({ ...child, stdio: 'inherit', forwardSignals: true });
+    const { runRedacted } = await import('./redaction/run-redacted.ts');
+    return await runRedacted(repository, child, { values, isOnTerminal: request.isOnTerminal ?? false });
   } catch (error) {
     throw startFailure(error, request.command, values);
   }
