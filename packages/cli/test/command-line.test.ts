@@ -3,7 +3,7 @@
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { commands } from '../src/commands.ts';
+import { commands, groups } from '../src/commands.ts';
 import { exitCodes } from '../src/exit-codes.ts';
 import { sandbox, sandboxWith, succeed } from './run-clef.ts';
 
@@ -147,9 +147,8 @@ describe('a command line that cannot be run', () => {
 });
 
 describe('help', () => {
-  const names = [...commands.map(({ name }) => name), 'recipients', 'service', 'kms'].map((name) =>
-    name.split(' '),
-  );
+  const forPeople = commands.filter(({ hidden }) => hidden !== true).map(({ name }) => name);
+  const names = [...forPeople, ...Object.keys(groups)].map((name) => name.split(' '));
 
   it.concurrent.each(names.map((words) => [words.join(' '), words] as const))(
     'clef %s --help reads well and exits 0',

@@ -22,7 +22,7 @@ it('the formats that a shell completes are those that export knows', () => {
 describe('completing a line', () => {
   it.each([
     ['the first word', ['recip'], ['recipients']],
-    ['the second word of a group', ['recipients', 'a'], ['add']],
+    ['the second word of a group', ['recipients', 'a'], ['add', 'approve']],
     ['a cell', ['get', ''], ['cell-a', 'cell-b']],
     ['a key of the cell that stands before it', ['get', 'x/y', 'key-b'], ['key-b-of-x/y']],
     ['a key, behind an option with a value', ['get', '--dir', 'z', 'x/y', 'key-b'], ['key-b-of-x/y']],
