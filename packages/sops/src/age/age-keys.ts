@@ -39,14 +39,12 @@ const maxIdentities = 1000;
  * {@link parseSshIdentity}.
  */
 export function parseAgeIdentities(text: string, options: AgeKeyOptions = {}): AgeIdentity[] {
-  const lines = text.split('\n').map((line) => line.trim());
-  const identities = lines.flatMap((line, index) =>
-    line === '' || line.startsWith('#') ? [] : [parseIdentity(line, index + 1, options)],
-  );
-  if (identities.length > maxIdentities) {
+  const lines = text.split('\n').map((line, index) => ({ text: line.trim(), number: index + 1 }));
+  const keys = lines.filter((line) => line.text !== '' && !line.text.startsWith('#'));
+  if (keys.length > maxIdentities) {
     throw new SopsError('limit', `The key file holds more than ${maxIdentities} identities`);
   }
-  return identities;
+  return keys.map((line) => parseIdentity(line.text, line.number, options));
 }
 
 /** A new X25519 key pair: the identity as the text of a key file's line, and its recipient. */

@@ -129,7 +129,9 @@ function columnOf(container: Container): number {
 
 // `- # text` belongs to the list, before the element that follows.
 function afterDash(slots: readonly Slot[], next: number, root: Container, at: SourceSpan): Target {
-  const slot = slots.slice(next).find(({ container }) => container.kind === 'sequence');
+  let index = next;
+  while (index < slots.length && slots[index]?.container.kind !== 'sequence') index += 1;
+  const slot = slots[index];
   return slot === undefined
     ? { container: root, before: at.start }
     : { container: slot.container, before: slot.start };

@@ -53,5 +53,14 @@ function refuseOtherFiles(text: string): void {
  */
 export function repairEmptyMappings(text: string): string {
   if (!/^\}/m.test(text)) return text;
-  return text.replace(/(\{\r?\n(?:([ ]+)#[^\n]*\n)+)\}(?=\r?$)/gm, '$1$2}');
+  const lines = text.split('\n');
+  return lines.map((line, at) => (/^\}\r?$/.test(line) ? commentIndent(lines, at) + line : line)).join('\n');
+}
+
+// The blanks before the comments above a line, when they stand alone between it and an opening brace.
+function commentIndent(lines: readonly string[], below: number): string {
+  let at = below - 1;
+  while (/^ +#/.test(lines[at] ?? '')) at -= 1;
+  const isEmptyMapping = at < below - 1 && /\{\r?$/.test(lines[at] ?? '');
+  return isEmptyMapping ? (/^ +/.exec(lines[below - 1] ?? '')?.[0] ?? '') : '';
 }
