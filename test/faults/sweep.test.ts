@@ -40,10 +40,14 @@ const wrong = (findings: readonly Finding[]): readonly Finding[] =>
   findings.filter(({ problems }) => problems.length > 0);
 
 describe.each(scenarios)('$name', (scenario) => {
-  let prepared: Prepared;
+  let ready: Promise<Prepared> | undefined;
+  const stage = (): Promise<Prepared> => {
+    ready ??= prepare(bench, scenario);
+    return ready;
+  };
 
   it('F-01, INV-100: killed before and after a changing call, the next command leaves all old or all new', async () => {
-    prepared = await prepare(bench, scenario);
+    const prepared = await stage();
     expect(prepared.calls).toBeGreaterThan(8);
     const findings = await sweep(
       `${scenario.name}, ${prepared.calls} calls: killed`,
@@ -56,6 +60,7 @@ describe.each(scenarios)('$name', (scenario) => {
   }, 3_600_000);
 
   it('F-02, INV-103: also where the recovery is killed, and killed again', async () => {
+    const prepared = await stage();
     const { first, last } = journalled(prepared);
     const points = spread(last - first, recoveryKills).map((at) => at + first);
     const findings = await sweep(
@@ -70,6 +75,7 @@ describe.each(scenarios)('$name', (scenario) => {
   }, 3_600_000);
 
   it('F-03, F-05, F-08: an error at a changing call changes nothing, exits with 8 and shows no value', async () => {
+    const prepared = await stage();
     const jobs = errnos.flatMap((errno, index) =>
       spread(prepared.calls, errors).flatMap((at) => {
         const point = (stays: boolean) => () => errorPoint(prepared, { at, action: 'error', errno, stays });
