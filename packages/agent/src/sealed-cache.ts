@@ -59,9 +59,17 @@ export function readFloorIn(directory: string): Promise<Floor | undefined> {
 
 const floorName = 'floor.json';
 
-async function writeFloor(path: string, { epoch, revision, payloadDigest }: Floor): Promise<void> {
+/** Never lowers it: another process may have written a newer one meanwhile. */
+async function writeFloor(path: string, floor: Floor): Promise<void> {
+  const { epoch, revision, payloadDigest } = floor;
+  const there = await readFloor(path).catch(() => undefined); // an illegible one is replaced
+  if (there !== undefined && isNewer(there, floor)) return;
   const text = `${JSON.stringify({ version: 1, epoch, revision, payloadDigest })}\n`;
   await replaceFile(path, new TextEncoder().encode(text), { mode: 0o600 });
+}
+
+function isNewer(a: Floor, b: Floor): boolean {
+  return a.epoch > b.epoch || (a.epoch === b.epoch && a.revision > b.revision);
 }
 
 async function readFloor(path: string): Promise<Floor | undefined> {

@@ -2,6 +2,7 @@
 import { type ListenAddress, type LoopbackServer, startLoopbackServer } from '@clef/loopback';
 import { findGroupId } from './account-ids.ts';
 import type { AgentConfig, ServingConfig } from './config.ts';
+import { connectionBudget } from './connection-budget.ts';
 import { type Following, followArtifact } from './follow-artifact.ts';
 import type { Log } from './log.ts';
 import { createMetrics, type Gauges, type Metrics } from './metrics.ts';
@@ -15,8 +16,9 @@ import type { AgentWorld } from './world.ts';
 
 const graceSeconds = 2.5;
 const tokenCheckMilliseconds = 1_000;
+/** Not while the first to wait for a change are being answered. */
+const collectAfterMilliseconds = 1_000;
 const refusalQuietMilliseconds = 60_000;
-const maxWatchers = 1_024;
 
 /** Serves until a signal says stop; returns the exit code. Throws {@link StartFailure}. */
 export async function serve(config: ServingConfig, world: AgentWorld, log: Log): Promise<number> {
@@ -26,6 +28,7 @@ export async function serve(config: ServingConfig, world: AgentWorld, log: Log):
     const tokens = await setUp(() => openTokens(config.token, config.tokenGroup, world));
     let url = '';
     const following = await followArtifact(config, world, log, { metrics, url: () => url });
+    following.current.onChange(() => void world.after(collectAfterMilliseconds, world.collectGarbage));
     const served = { ...following, tokens, watchers: followChanges(following.current, world), metrics };
     const server = await listen(config, served, world, log);
     url = server.url;
@@ -90,6 +93,7 @@ async function listen(
   let server: LoopbackServer | undefined;
   const formatMetrics = (): string => metrics.format(version, gaugesOf(served, server));
   const address = await listenAddress(config);
+  const limits = await connectionBudget();
   server = await setUp(() =>
     startLoopbackServer({
       listen: address,
@@ -110,7 +114,7 @@ async function listen(
         logRefusal(code);
       },
       onFault: (cause) => log.error('internal', { kind: cause instanceof Error ? cause.name : 'unknown' }),
-      limits: { maxStreams: maxWatchers },
+      limits,
       ...(config.allowUids === undefined ? {} : { allowUids: config.allowUids }),
     }),
   );

@@ -2,6 +2,8 @@
 // environment, the clock or the source of randomness.
 import { randomBytes } from 'node:crypto';
 import { uptime } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { type Kms, openKms } from '@clef/kms';
 
 /** The machine and the process as an argument. */
@@ -22,6 +24,8 @@ export type AgentWorld = {
   /** Runs `task` once after a delay, unless the function that is returned is called before. */
   readonly after: (delayMilliseconds: number, task: () => void) => () => void;
   readonly randomBytes: (length: number) => Uint8Array;
+  /** Has the memory that nobody uses any more given back, and with it what once was the text of values. */
+  readonly collectGarbage: () => void;
   readonly openKms: () => Kms;
   /** Standard output: `--help` and `--version` only. */
   readonly print: (text: string) => void;
@@ -47,6 +51,7 @@ export function processWorld(running: NodeJS.Process, now: () => number): AgentW
       return () => clearTimeout(timer);
     },
     randomBytes: (length) => randomBytes(length),
+    collectGarbage: garbageCollector(),
     openKms: () => openKms({ environment: running.env }),
     print: (text) => void running.stdout.write(text),
     talk: (text) => void running.stderr.write(text),
@@ -54,5 +59,21 @@ export function processWorld(running: NodeJS.Process, now: () => number): AgentW
       running.on(signal, task);
       return () => void running.off(signal, task);
     },
+  };
+}
+
+/**
+ * Node shows its collector only to who starts it with a flag; a context that is made after the flag was set has it too. V8
+ * does not look at its old memory for long while there is much of it, and only then learns how little is in use.
+ */
+function garbageCollector(): () => void {
+  let collect: (() => void) | undefined;
+  return () => {
+    if (collect === undefined) {
+      setFlagsFromString('--expose-gc');
+      collect = runInNewContext('gc') as () => void;
+      setFlagsFromString('--no-expose-gc');
+    }
+    collect();
   };
 }

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { connect } from 'node:net';
+import { connect, createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
 import { type Emulator, emulatorVariables, type InstanceKind, startEmulator } from '@clef/emulator';
 import type { ChildHandle } from '@clef/host';
@@ -161,6 +161,42 @@ describe('with nothing but the role of a machine, against an emulated AWS KMS', 
     await agent.exited;
     const asItself = await agentOn('sister', 'ec2', { CLEF_AGENT_IDENTITY: 'sister' });
     await asItself.waitForLine(/"reason":"binding"/, 30);
+  });
+
+  test('INV-55: another key’s ARN in the artifact: nobody is asked, neither a KMS nor for credentials', async () => {
+    const connections: string[] = [];
+    const spy = createTcpServer((socket) => {
+      connections.push('connected');
+      socket.destroy();
+    });
+    await new Promise<void>((resolve) => spy.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(spy.address() as AddressInfo).port}`;
+    const foreign = emulator.awsKey.reference.replace(/[0-9a-f]{12}$/, 'f'.repeat(12));
+    await stage.publish({ seal: foreign, kms: stage.kms });
+    const agent = await stage.spawn({
+      AWS_ENDPOINT_URL: url,
+      AWS_CONTAINER_CREDENTIALS_FULL_URI: `${url}/credentials`,
+      AWS_EC2_METADATA_SERVICE_ENDPOINT: url,
+      CLEF_AGENT_KMS_KEY: emulator.awsKey.reference,
+    });
+    await agent.waitForLine(/"reason":"key_not_pinned"/, 30);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(connections).toEqual([]);
+    // The spy is no dead end: the right key has it asked.
+    await stage.publish({ seal: emulator.awsKey.reference, kms: stage.kms });
+    await agent.waitForLine(/"reason":"kms_/, 30);
+    expect(connections.length).toBeGreaterThan(0);
+    spy.close();
+  });
+
+  test('F33: the role is revoked within the configured time', async () => {
+    const agent = await agentOn('api-gateway', 'ec2', { CLEF_AGENT_REAUTHORIZE: '2s' });
+    await agent.waitForLine(/"event":"ready"/, 30);
+    await emulator.revokeRole('api-gateway');
+    const revoked = performance.now();
+    await agent.waitForLine(/"event":"denied"/, 10);
+    expect(performance.now() - revoked).toBeLessThan(5_000);
+    expect((await stage.ask('/v1/secrets')).status).toBe(503);
   });
 
   test('F33: the role is revoked: 503 at the next request, and wiped', async () => {

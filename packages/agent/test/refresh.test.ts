@@ -211,6 +211,24 @@ describe('the source is away', () => {
     ]);
   });
 
+  test('F42: source and KMS both away for 24 h: served from the last good, then no more; back within two polls', async () => {
+    const s = scene({ artifact: A1 });
+    await s.start();
+    s.judge.kms = 'outage';
+    s.source.failure = new SourceError('unavailable', 'gone');
+    for (let hour = 0; hour < 24; hour += 1) {
+      expect(s.served()).toEqual(A1.secrets);
+      await s.pass(hours(1));
+    }
+    await s.pass(seconds(30));
+    expect(s.served()).toBe('stale');
+    expect(s.judge.kmsCalls).toBeLessThan(24 * 60 * 5);
+    s.source.failure = undefined;
+    s.judge.kms = 'ok';
+    await s.pass(seconds(72));
+    expect(s.served()).toEqual(A1.secrets);
+  });
+
   test('F44: 404 is not a revocation', async () => {
     const s = scene({ artifact: A1 });
     await s.start();

@@ -42,6 +42,19 @@ test('INV-47, INV-56: what is written comes back, in files of 0600 with no tempo
   expect(await readdir(directory)).toEqual(['floor.json']);
 });
 
+test('INV-47: the floor is never lowered, whoever wrote it', async () => {
+  await cache.writeFloor(floor);
+  await cache.writeFloor({ ...floor, revision: floor.revision - 1 });
+  await cache.writeFloor({ ...floor, epoch: 0, revision: floor.revision + 1 });
+  expect(await cache.readFloor()).toEqual(floor);
+  const next = { ...floor, epoch: 2, revision: 1 };
+  await cache.writeFloor(next);
+  expect(await cache.readFloor()).toEqual(next);
+  await writeFile(join(directory, 'floor.json'), 'torn');
+  await cache.writeFloor(floor);
+  expect(await cache.readFloor()).toEqual(floor);
+});
+
 test('a confirmation is remembered as the time of the copy', async () => {
   await cache.writeArtifact(new Uint8Array([1]));
   await cache.confirmArtifact(1_769_000_000_000);

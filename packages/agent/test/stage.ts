@@ -92,7 +92,11 @@ export type Stage = {
     world?: Partial<AgentWorld>,
     argv?: readonly string[],
   ): RunningAgent;
-  spawn(changes?: Record<string, string | undefined>, argv?: readonly string[]): Promise<ChildHandle>;
+  spawn(
+    changes?: Record<string, string | undefined>,
+    argv?: readonly string[],
+    nodeOptions?: readonly string[],
+  ): Promise<ChildHandle>;
   token(): Promise<string>;
   ask(path: string, options?: { readonly token?: string; readonly port?: number }): Promise<Answer>;
   /** Asks until the answer is as wanted. */
@@ -192,12 +196,12 @@ export async function setStage(): Promise<Stage> {
       });
       return agent;
     },
-    spawn: async (changes = {}, argv = []) => {
+    spawn: async (changes = {}, argv = [], nodeOptions = []) => {
       const command = fileURLToPath(new URL('../bin/clef-agent.js', import.meta.url));
       const environment = { PATH: process.env['PATH'], ...variables, ...changes };
       const child = await startChild({
         command: process.execPath,
-        args: [command, ...argv],
+        args: [...nodeOptions, command, ...argv],
         environment,
       });
       ends.push(async () => {
@@ -253,6 +257,7 @@ function runInside(
       return () => clearTimeout(timer);
     },
     randomBytes: (length) => new Uint8Array(randomBytes(length)),
+    collectGarbage: () => undefined,
     openKms: () => kms,
     print: (text) => void printed.push(text),
     talk: (text) => void lines.push(text.trimEnd()),
