@@ -9,8 +9,8 @@ import { processorMilliseconds, residentMegabytes, type Server, stageAgent, toke
 import { median, medianOver, medianRatio } from './measure.ts';
 import type { Scene } from './scene.ts';
 
-const rounds = 7;
-const starts = 7;
+const rounds = 5;
+const starts = 5;
 const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const tsx = file('../node_modules/tsx/dist/cli.mjs');
 
@@ -95,8 +95,8 @@ async function raceLoad(agent: Server, bare: Server) {
   for (let round = -1; round < rounds; round += 1) {
     // Who goes first changes, so that neither always has the quieter machine.
     const first = round % 2 === 0 ? agent : bare;
-    const one = await load(first.port, 16, '1.5s');
-    const other = await load(first === agent ? bare.port : agent.port, 16, '1.5s');
+    const one = await load(first.port, 16, '1s');
+    const other = await load(first === agent ? bare.port : agent.port, 16, '1s');
     if (round < 0) continue;
     ofAgent.push(first === agent ? one : other);
     ofBare.push(first === agent ? other : one);
@@ -134,8 +134,8 @@ async function measureAmongSlow({ port }: Server) {
     const windows: { p99: number; failures: number }[] = [];
     for (let window = 0; window < 3; window += 1) {
       const [kept, fresh] = await Promise.all([
-        load(port, 2, '1.5s', 'keep'),
-        load(port, 2, '1.5s', 'fresh'),
+        load(port, 2, '1s', 'keep'),
+        load(port, 2, '1s', 'fresh'),
       ]);
       windows.push({ p99: Math.max(kept.p99, fresh.p99), failures: kept.failures + fresh.failures });
     }

@@ -14,9 +14,8 @@ const request = Buffer.from(
 const latencies = new Uint32Array(100_001);
 let answers = 0;
 let failures = 0;
-const stopAt = limit.endsWith('s')
-  ? performance.now() + Number.parseFloat(limit) * 1000
-  : Number.POSITIVE_INFINITY;
+/** A number of requests is given up after 40 seconds: a machine that busy proves nothing. */
+const stopAt = performance.now() + (limit.endsWith('s') ? Number.parseFloat(limit) : 40) * 1000;
 const wanted = limit.endsWith('s') ? Number.POSITIVE_INFINITY : Number(limit);
 let asked = 0;
 
@@ -62,7 +61,8 @@ function follow(socket: Socket, opened: number, finish: () => void): void {
   };
   socket.on('connect', () => ask(opened));
   socket.on('close', () => {
-    if (!isAnswered) failures += 1;
+    // The last answer of a connection is shorter by a header, and counts when any of it came.
+    if (!isAnswered && received === 0) failures += 1;
   });
   socket.on('data', (chunk: Buffer) => {
     if (answerBytes === 0) answerBytes = lengthOfAnswer(chunk);
