@@ -1,87 +1,149 @@
-// The agent's requests per second as a part of those of a bare node:http server that checks the same token and sends the
-// same bytes and headers. Both are driven by the same small client, in turns.
+// The agent against its budgets: requests per second and latency beside a bare node:http server that checks the same token
+// and sends the same bytes and headers, in turns; its start beside bare node; its memory; and honest clients among slow ones.
 import { writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type ChildHandle, runChild, startChild } from '@clef/host';
-import { medianRatio } from './measure.ts';
+import { runChild, startChild } from '@clef/host';
+import { processorMilliseconds, residentMegabytes, type Server, stageAgent, token } from './agent-process.ts';
+import { median, medianOver, medianRatio } from './measure.ts';
 import type { Scene } from './scene.ts';
 
 const rounds = 5;
-const secondsPerRound = '2';
-const connections = '16';
+const starts = 5;
 const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const tsx = file('../node_modules/tsx/dist/cli.mjs');
-const token = 'b'.repeat(64);
 
-export type AgentFigures = {
-  readonly agentPerSecond: readonly number[];
-  readonly barePerSecond: readonly number[];
-  readonly ratio: number;
+type Load = {
+  readonly perSecond: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly failures: number;
 };
 
-/** Packs the scene's cell for an age key, starts both servers and lets them answer in turns. */
+export type AgentFigures = {
+  readonly agent: readonly Load[];
+  readonly bare: readonly Load[];
+  readonly ratio: number;
+  readonly p99Ratio: number;
+  /** Beyond bare node, until it is ready: time that passed, and time on the processor. */
+  readonly startMilliseconds: number;
+  readonly startProcessorMilliseconds: number;
+  readonly rssAtStart: number;
+  readonly rssAfterLoad: number;
+  readonly rssGrowth: number;
+  readonly perSecondOfMillion: number;
+  /** The 99th percentile of honest clients, on connections they keep and on new ones, in the best of three windows. */
+  readonly honestP99: number;
+  readonly honestFailures: number;
+};
+
 export async function raceAgent(scene: Scene): Promise<AgentFigures> {
-  const agent = await startAgent(scene);
-  const bare = await startBare(scene, agent.port);
+  const stage = await stageAgent(scene);
   try {
-    const agentPerSecond: number[] = [];
-    const barePerSecond: number[] = [];
-    for (let round = -1; round < rounds; round += 1) {
-      const [agentRate, bareRate] = [await load(agent.port), await load(bare.port)];
-      if (round < 0) continue;
-      agentPerSecond.push(agentRate);
-      barePerSecond.push(bareRate);
+    const start = await measureStarts(() => stage.start(), scene);
+    const agent = await stage.start();
+    const bare = await startBare(scene, agent.port);
+    try {
+      const rates = await raceLoad(agent, bare);
+      return { ...start, ...rates, ...(await measureMemory(agent)), ...(await measureAmongSlow(agent)) };
+    } finally {
+      await Promise.all([agent, bare].map(({ child }) => end({ child })));
     }
-    return { agentPerSecond, barePerSecond, ratio: medianRatio(agentPerSecond, barePerSecond) };
   } finally {
-    agent.child.kill('SIGTERM');
-    bare.child.kill('SIGTERM');
-    await Promise.all([agent.child.exited, bare.child.exited]);
+    await stage.close();
   }
 }
 
-type Server = { readonly child: ChildHandle; readonly port: number };
+async function end({ child }: Pick<Server, 'child'>): Promise<void> {
+  child.kill('SIGTERM');
+  await child.exited;
+}
 
-async function startAgent(scene: Scene): Promise<Server> {
-  const { folder, environment } = scene;
-  const clef = async (...args: string[]): Promise<string> => {
-    const { exitCode, stdout, stderr } = await runChild({
+async function measureStarts(startAgent: () => Promise<Server>, { environment }: Scene) {
+  const [passed, spent, bare, bareSpent]: number[][] = [[], [], [], []];
+  for (let round = -1; round < starts; round += 1) {
+    const before = performance.now();
+    const idle = await startChild({
       command: process.execPath,
-      args: [scene.clef, ...args],
-      cwd: folder,
+      args: ['-e', 'process.stdout.write("up\\n"); setInterval(() => {}, 1000)'],
       environment,
-      stdio: 'capture',
     });
-    const decoder = new TextDecoder();
-    if (exitCode !== 0) throw new Error(`clef ${args.join(' ')}: ${decoder.decode(stderr)}`);
-    return decoder.decode(stdout);
+    await idle.waitForLine(/^up$/, 20);
+    const between = performance.now();
+    const idleSpent = processorMilliseconds(idle.pid);
+    await end({ child: idle });
+    const again = performance.now();
+    const agent = await startAgent();
+    const ready = performance.now() - again;
+    if (round >= 0) {
+      bare?.push(between - before);
+      bareSpent?.push(idleSpent);
+      passed?.push(ready);
+      spent?.push(processorMilliseconds(agent.child.pid));
+    }
+    await end(agent);
+  }
+  return {
+    startMilliseconds: medianOver(passed ?? [], bare ?? []),
+    startProcessorMilliseconds: medianOver(spent ?? [], bareSpent ?? []),
   };
-  const keyFile = environment['SOPS_AGE_KEY_FILE'] as string;
-  const [, recipient = ''] = /(age1[a-z0-9]+)\.txt$/.exec(keyFile) ?? [];
-  await clef('service', 'create', 'web', '--namespaces', 'database', '--seal', `development=${recipient}`);
-  await clef('pack', 'web', 'development', '--to', 'web.json');
-  const settings = (await clef('service', 'show', 'web', 'development', '--agent-env')).trim().split('\n');
-  const tokenFile = join(folder, 'token');
-  await writeFile(tokenFile, `${token}\n`, { mode: 0o400 });
-  const child = await startChild({
+}
+
+async function raceLoad(agent: Server, bare: Server) {
+  const [ofAgent, ofBare]: [Load[], Load[]] = [[], []];
+  for (let round = -1; round < rounds; round += 1) {
+    // Who goes first changes, so that neither always has the quieter machine.
+    const first = round % 2 === 0 ? agent : bare;
+    const one = await load(first.port, 16, '1s');
+    const other = await load(first === agent ? bare.port : agent.port, 16, '1s');
+    if (round < 0) continue;
+    ofAgent.push(first === agent ? one : other);
+    ofBare.push(first === agent ? other : one);
+  }
+  const of = (loads: readonly Load[], what: 'perSecond' | 'p99'): number[] => loads.map((each) => each[what]);
+  return {
+    agent: ofAgent,
+    bare: ofBare,
+    ratio: medianRatio(of(ofAgent, 'perSecond'), of(ofBare, 'perSecond')),
+    p99Ratio: medianRatio(of(ofAgent, 'p99'), of(ofBare, 'p99')),
+  };
+}
+
+async function measureMemory({ child, port }: Server) {
+  await load(port, 16, '100000');
+  const before = residentMegabytes(child.pid);
+  const { perSecond } = await load(port, 16, '1000000');
+  const rssAfterLoad = residentMegabytes(child.pid);
+  return {
+    rssAtStart: before,
+    rssAfterLoad,
+    rssGrowth: rssAfterLoad - before,
+    perSecondOfMillion: perSecond,
+  };
+}
+
+async function measureAmongSlow({ port }: Server) {
+  const slow = await startChild({
     command: process.execPath,
-    args: [scene.clef, 'agent'],
-    environment: {
-      ...Object.fromEntries(
-        settings.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
-      ),
-      CLEF_AGENT_SOURCE: join(folder, 'web.json'),
-      CLEF_AGENT_AGE_KEY_FILE: keyFile,
-      CLEF_AGENT_TOKEN_FILE: tokenFile,
-      CLEF_AGENT_STATE_DIR: join(folder, 'state'),
-      CLEF_AGENT_LISTEN: `127.0.0.1:${await freePort()}`,
-    },
+    args: [tsx, file('slow-clients.ts'), String(port), '5000'],
+    environment: {},
   });
-  const ready = await child.waitForLine(/"event":"ready"/, 20);
-  return { child, port: Number(/127\.0\.0\.1:([0-9]+)/.exec(ready)?.[1]) };
+  try {
+    await slow.waitForLine(/^open$/, 60);
+    const windows: { p99: number; failures: number }[] = [];
+    for (let window = 0; window < 3; window += 1) {
+      const [kept, fresh] = await Promise.all([load(port, 2, '1s', 'keep'), load(port, 2, '1s', 'fresh')]);
+      windows.push({ p99: Math.max(kept.p99, fresh.p99), failures: kept.failures + fresh.failures });
+    }
+    return {
+      honestP99: Math.min(...windows.map(({ p99 }) => p99)),
+      honestFailures: median(windows.map(({ failures }) => failures)),
+    };
+  } finally {
+    slow.kill('SIGTERM');
+    await slow.exited;
+  }
 }
 
 async function startBare({ folder, environment }: Scene, agentPort: number): Promise<Server> {
@@ -95,17 +157,6 @@ async function startBare({ folder, environment }: Scene, agentPort: number): Pro
   });
   const line = await child.waitForLine(/^listening /, 20);
   return { child, port: Number(line.split(' ')[1]) };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** One answer of the agent: what the bare server must send as well. */
@@ -132,14 +183,19 @@ function fetchOnce(
   });
 }
 
-async function load(port: number): Promise<number> {
+async function load(
+  port: number,
+  connections: number,
+  limit: string,
+  kind: 'keep' | 'fresh' = 'keep',
+): Promise<Load> {
   const { exitCode, stdout, stderr } = await runChild({
     command: process.execPath,
-    args: [tsx, file('load.ts'), String(port), token, connections, secondsPerRound],
+    args: [tsx, file('load.ts'), String(port), token, String(connections), limit, kind],
     environment: {},
     stdio: 'capture',
   });
   if (exitCode !== 0)
     throw new Error(`The load generator failed: ${new TextDecoder().decode(stderr).slice(0, 400)}`);
-  return Number(new TextDecoder().decode(stdout));
+  return JSON.parse(new TextDecoder().decode(stdout)) as Load;
 }
