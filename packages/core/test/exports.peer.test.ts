@@ -1,7 +1,7 @@
 // The exports, read by the programs that they are for (INV-96, J14, J15): 10,000 random values each, in few processes.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
@@ -113,14 +113,15 @@ function splitAtEquals(entry: string): readonly [string, string] {
 /** What the real client asks a daemon to create: the daemon is ours and creates nothing. */
 async function environmentThatDockerSends(folder: string): Promise<readonly string[]> {
   let body = '';
-  const daemon = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const received = await text(request);
     response.setHeader('Api-Version', '1.44').setHeader('Content-Type', 'application/json');
     if (request.url?.includes('/containers/create') !== true) return void response.end('OK');
     body = received;
     response.statusCode = 201;
     response.end('{"Id":"none","Warnings":[]}');
-  });
+  };
+  const daemon = createServer((request, response) => void answer(request, response));
   const socket = join(folder, 'docker.sock');
   await new Promise<void>((settle) => daemon.listen(socket, settle));
   try {
