@@ -17,9 +17,18 @@ export type ClientOptions = {
 /**
  * Why a value could not be had: `config` the options or variables are wrong; `absent` nothing answers at the address;
  * `token` no token can be read; `denied` the agent refuses the token; `not_ready` the agent serves no secrets now;
- * `unknown_key` this service identity has no such key; `protocol` what answers does not speak like a Clef agent.
+ * `unknown_key` this service identity has no such key; `protocol` what answers does not speak like a Clef agent; `closed` the
+ * client was closed.
  */
-export type AgentFault = 'config' | 'absent' | 'token' | 'denied' | 'not_ready' | 'unknown_key' | 'protocol';
+export type AgentFault =
+  | 'config'
+  | 'absent'
+  | 'token'
+  | 'denied'
+  | 'not_ready'
+  | 'unknown_key'
+  | 'protocol'
+  | 'closed';
 
 /** What every function of this package throws. */
 export class ClefAgentError extends Error {
@@ -49,7 +58,9 @@ export function resolveAddress(options: ClientOptions, environment = process.env
   const url = socketUrl ?? options.url ?? (environment['CLEF_AGENT_URL'] || 'http://127.0.0.1:7779');
   const place = readUrl(url);
   const token = findToken(options, environment, 'port' in place.endpoint ? place.endpoint.port : undefined);
-  return { ...place, token, waitSeconds: Math.min(options.waitSeconds ?? 10, 300) };
+  const { waitSeconds = 10 } = options;
+  if (!(waitSeconds >= 0)) throw new ClefAgentError('config', 'waitSeconds is not a number of seconds');
+  return { ...place, token, waitSeconds: Math.min(waitSeconds, 300) };
 }
 
 function readUrl(url: string): Pick<AgentAddress, 'endpoint' | 'hostHeader' | 'shown'> {
