@@ -28,7 +28,15 @@ export type Peer =
   | 'kubectl'
   | 'systemd-analyze'
   | 'direnv'
-  | 'unshare';
+  | 'unshare'
+  | 'curl'
+  | 'jq'
+  | 'ruby'
+  | 'java'
+  | 'go'
+  | 'rustc'
+  | 'node'
+  | 'env';
 
 const allowedAbsent = (process.env['CLEF_PEERS_ABSENT'] ?? '').split(',').filter((name) => name !== '');
 

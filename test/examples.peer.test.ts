@@ -1,0 +1,113 @@
+// The files of examples/ against a real agent, each in its language. A language that is not on the machine is listed;
+// in CI those that Debian gives cheaply have to be there.
+import { appendFileSync, existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Stage, setStage } from '../packages/agent/test/stage.ts';
+import { repositoryRoot } from './import-graph.ts';
+import { findPeer, hasPeer, type Peer, type PeerRun, runPeer } from './peers.ts';
+
+const nasty = 'it\'s "CANARY" \\ $HOME `x`\n\t<ü> \u{1F511} \u2028 \u0001end ';
+const secrets = { DB_URL: nasty, B: 'b', constructor: 'c' };
+
+type Language = {
+  readonly program: Peer;
+  readonly compile?: readonly string[];
+  /** Arguments before the key; a program of the folder is run instead of the compiler when it is a path. */
+  readonly run: readonly string[];
+  readonly isRequired: boolean;
+};
+
+const at = (path: string): string => join(repositoryRoot, 'examples', path);
+
+/** CI installs those that are required (.ci/run); the others are tried where they happen to be. */
+const languages: Readonly<Record<string, Language>> = {
+  shell: { program: 'dash', run: [at('shell/secrets.sh')], isRequired: true },
+  python: { program: 'python3', run: [at('python/secrets_from_clef.py')], isRequired: true },
+  ruby: { program: 'ruby', run: [at('ruby/secrets.rb')], isRequired: true },
+  java: { program: 'java', run: [at('java/Secrets.java')], isRequired: false },
+  go: { program: 'go', run: ['run', at('go/main.go')], isRequired: false },
+  rust: {
+    program: 'rustc',
+    compile: ['--edition=2021', '-o', 'rust-example', at('rust/main.rs')],
+    run: ['rust-example'],
+    isRequired: false,
+  },
+  node: { program: 'node', run: ['node-example.mjs'], isRequired: true },
+};
+
+let stage: Stage;
+let environment: Record<string, string | undefined>;
+
+beforeAll(async () => {
+  stage = await setStage();
+  await stage.publish({ secrets });
+  stage.run();
+  await stage.until('/v1/ready', ({ status }) => status === 200);
+  environment = {
+    CLEF_AGENT_URL: `http://127.0.0.1:${stage.port}`,
+    CLEF_AGENT_TOKEN_FILE: join(stage.folder, 'token'),
+    HOME: process.env['HOME'],
+    GOCACHE: join(stage.folder, 'go-cache'),
+    // None of them may ask it.
+    http_proxy: 'http://127.0.0.1:1',
+    HTTP_PROXY: 'http://127.0.0.1:1',
+  };
+  const outfile = join(stage.folder, 'node-example.mjs');
+  const entryPoints = [at('node/secrets.mjs')];
+  await build({
+    entryPoints,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    conditions: ['clef-source'],
+    outfile,
+  });
+});
+afterAll(() => stage?.close());
+
+it('every folder of examples/ is a language that is tried here', () => {
+  const folders = readdirSync(at(''), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  expect(folders.map(({ name }) => name).sort()).toEqual(Object.keys(languages).sort());
+});
+
+const ran = Object.keys(languages).filter((name) => isHere(name, languages[name] as Language));
+const absent = Object.keys(languages).filter((name) => !ran.includes(name));
+const said = `Examples run here: ${ran.join(', ')}. Not on this machine: ${absent.join(', ') || 'none'}.\n`;
+process.stderr.write(said);
+if (process.env['GITHUB_STEP_SUMMARY']) appendFileSync(process.env['GITHUB_STEP_SUMMARY'], said);
+
+function isHere(name: string, { program, isRequired }: Language): boolean {
+  if (name === 'shell') return [hasPeer('curl'), hasPeer('jq'), hasPeer(program)].every(Boolean);
+  return isRequired ? hasPeer(program) : findPeer(program) !== undefined;
+}
+
+describe.each(ran)('%s', (name) => {
+  const { program, compile, run } = languages[name] as Language;
+  const start = (...args: string[]): Promise<PeerRun> => runIn(program, [...run, ...args]);
+  const runIn = async (command: Peer, args: readonly string[]): Promise<PeerRun> => {
+    const cwd = stage.folder;
+    if (compile === undefined) return runPeer(command, args, { cwd, environment });
+    const built = join(cwd, args[0] as string);
+    if (!existsSync(built))
+      expect(await runPeer(command, compile, { cwd, environment })).toMatchObject({ exitCode: 0 });
+    return runPeer('env', [built, ...args.slice(1)], { cwd, environment });
+  };
+
+  it('gives one value byte for byte, and all names', async () => {
+    expect(await start('DB_URL')).toEqual({ exitCode: 0, stdout: nasty, stderr: '' });
+    expect(await start()).toEqual({ exitCode: 0, stdout: 'B\nDB_URL\nconstructor\n', stderr: '' });
+  });
+
+  it('INV-69: fails where the agent refuses, and sends the token to no other host', async () => {
+    expect((await start('NO_SUCH_KEY')).exitCode).not.toBe(0);
+    const elsewhere = { ...environment, CLEF_AGENT_URL: `http://localhost:${stage.port}` };
+    const before = environment;
+    environment = elsewhere;
+    const refused = await start('DB_URL');
+    environment = before;
+    expect(refused.exitCode).not.toBe(0);
+    expect(refused.stdout).toBe('');
+  });
+});
