@@ -24,6 +24,21 @@ import {
 const init = (world: World, directory?: string) =>
   initRepository(world, { withPassphrase: false, ...(directory !== undefined && { directory }) });
 
+it('INV-110: a folder that a repository makes look like one without a work tree gets no command run', async () => {
+  const folder = temporaryFolder();
+  await git(folder, 'init', '--quiet', '--bare');
+  const trace = join(folder, 'trace');
+  await git(folder, 'config', 'core.bare', 'false');
+  await git(folder, 'config', 'core.worktree', folder);
+  await git(folder, 'config', 'core.fsmonitor', `touch ${trace}; false`);
+  await git(folder, 'config', 'user.name', 'Mallory');
+  const { world } = emptyWorld({ cwd: folder });
+  writeFileSync(join(folder, 'clef.yaml'), '');
+  await expect(pathsDifferentFromHead(world, folder, ['clef.yaml'])).rejects.toThrow(/no git repository/);
+  expect(await gitState(world, folder)).toEqual({ kind: 'outside' });
+  expect(() => readFileSync(trace)).toThrow(/ENOENT/);
+});
+
 describe('init', () => {
   it("the article's next line works, outside git too", async () => {
     const { world } = emptyWorld({ cwd: temporaryFolder() });

@@ -13,7 +13,8 @@ async function askGit(world: World, folder: string, args: readonly string[]): Pr
   try {
     const answer = await runChild({
       command: 'git',
-      args,
+      // A folder of a repository may be made to look like a repository without a work tree, whose configuration is code.
+      args: ['-c', 'safe.bareRepository=explicit', ...args],
       cwd: folder,
       environment: { ...world.environment, GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C' },
       stdio: 'capture',
