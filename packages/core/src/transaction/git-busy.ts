@@ -26,6 +26,11 @@ export async function isGitBusy(root: string): Promise<boolean> {
   return lock !== undefined && (await exists(lock));
 }
 
+/** Whether a work tree of git is around `root`. */
+export async function hasGit(root: string): Promise<boolean> {
+  return (await indexLockOf(root)) !== undefined;
+}
+
 /** The path of git's lock on the index of the work tree around `root`; undefined outside of a work tree. */
 async function indexLockOf(root: string): Promise<string | undefined> {
   for (let folder = root; ; folder = dirname(folder)) {

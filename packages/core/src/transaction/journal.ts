@@ -7,9 +7,11 @@ import { join } from 'node:path';
 import { HostError, inFolder, readRegularFile, temporaryFilePrefix } from '@clef/host';
 import { escapeControl, type JsonValue, parseJson, StrictError } from '@clef/strict';
 import { ClefError } from '../errors.ts';
+import type { World } from '../world.ts';
 import { digestOf } from './file-digest.ts';
 import { fileError } from './file-error.ts';
 import { isPlainName, isPlainPath } from './paths.ts';
+import { isTracked } from './tracked-journal.ts';
 
 /** One file: what it must hold before, what it will hold after, and where that is staged. Digests are SHA-256 in hex. */
 export type JournalFile = {
@@ -136,7 +138,12 @@ export async function hasJournal(root: string, name: JournalName): Promise<boole
  * Reads a journal that is there; `damaged` for a plan that a crash of the machine tore: nothing has followed it.
  * @throws {ClefError} `journal_unusable` where it cannot be read or is not ours to carry out.
  */
-export async function readJournal(root: string, name: JournalName): Promise<Journal | 'damaged'> {
+export async function readJournal(
+  root: string,
+  name: JournalName,
+  environment?: World['environment'],
+): Promise<Journal | 'damaged'> {
+  await refuseTracked(root, name, environment);
   const journal = parseJournal(await readOwn(root, name));
   if (typeof journal !== 'string') {
     if (journal.root === (await rootName(root))) return journal;
@@ -144,6 +151,18 @@ export async function readJournal(root: string, name: JournalName): Promise<Jour
   }
   if (name === 'journal.plan' && journal === 'it is damaged') return 'damaged';
   throw journalUnusable(name, journal);
+}
+
+/** Who may commit to the repository may not have us rename files on this machine. */
+async function refuseTracked(
+  root: string,
+  name: JournalName,
+  environment: World['environment'] | undefined,
+): Promise<void> {
+  const answer = await isTracked(root, name, environment);
+  if (answer === true) throw journalUnusable(name, 'git tracks it: it came with the repository');
+  if (answer === 'unknown')
+    throw journalUnusable(name, 'git does not tell whether it came with the repository');
 }
 
 async function readOwn(root: string, name: JournalName): Promise<Uint8Array> {

@@ -55,7 +55,7 @@ async function settleUnderLock(world: World, root: string, options: LockOptions)
   if (await isGitBusy(root)) return;
   const lock = await acquireLock(root, options);
   try {
-    const recovery = await recover(root);
+    const recovery = await recover(root, world.environment);
     if (recovery === undefined) return;
     world.notify({
       level: recovery.changed.length > 0 ? 'warning' : 'note',

@@ -3,14 +3,8 @@
 
 import { escapeControl } from '@clef/strict';
 import { ClefError } from '../errors.ts';
-import {
-  hasJournal,
-  type Journal,
-  type JournalName,
-  readJournal,
-  removeJournal,
-  removeRecord,
-} from './journal.ts';
+import type { World } from '../world.ts';
+import { hasJournal, type Journal, readJournal, removeJournal, removeRecord } from './journal.ts';
 import { putInPlace, removeStaged, syncFolders, tidy } from './put-in-place.ts';
 
 /** What was settled. */
@@ -31,16 +25,21 @@ export async function needsRecovery(root: string): Promise<boolean> {
  * Settles what was interrupted, under the lock; undefined where there was nothing.
  * @throws {ClefError} `journal_unusable`, and what putting files in place can give: then nothing is lost, and the next
  * try starts where this one ended.
+ * @param environment - In which git is found.
  */
-export async function recover(root: string): Promise<Recovery | undefined> {
-  const finished = (await hasJournal(root, 'journal')) ? await finish(root) : undefined;
-  const takenBack = (await hasJournal(root, 'journal.plan')) ? await takeBack(root) : undefined;
+export async function recover(
+  root: string,
+  environment?: World['environment'],
+): Promise<Recovery | undefined> {
+  const finished = (await hasJournal(root, 'journal')) ? await finish(root, environment) : undefined;
+  const takenBack = (await hasJournal(root, 'journal.plan')) ? await takeBack(root, environment) : undefined;
   return finished ?? takenBack;
 }
 
 /** Several files: the commit record was durable, so every file of it is staged or in place. */
-async function finish(root: string): Promise<Recovery> {
-  const journal = await readUsable(root, 'journal');
+async function finish(root: string, environment: World['environment'] | undefined): Promise<Recovery> {
+  const journal = await readJournal(root, 'journal', environment);
+  if (journal === 'damaged') throw new Error('A commit record is never taken for torn');
   const changed: string[] = [];
   for (const file of journal.files) {
     if ((await putInPlace(root, file)) === 'changed') changed.push(file.path);
@@ -53,8 +52,8 @@ async function finish(root: string): Promise<Recovery> {
 }
 
 /** Nothing was put in place under a plan, or one file that is whole. */
-async function takeBack(root: string): Promise<Recovery> {
-  const journal = await readJournal(root, 'journal.plan');
+async function takeBack(root: string, environment: World['environment'] | undefined): Promise<Recovery> {
+  const journal = await readJournal(root, 'journal.plan', environment);
   if (journal === 'damaged') {
     await removeJournal(root, 'journal.plan', false);
     return { outcome: 'taken_back', purpose: 'it had hardly begun', changed: [] };
@@ -63,12 +62,6 @@ async function takeBack(root: string): Promise<Recovery> {
   await tidy(root, { ...journal, discard: [] });
   await removeJournal(root, 'journal.plan', false);
   return { outcome: 'taken_back', purpose: journal.purpose, changed: [] };
-}
-
-async function readUsable(root: string, name: JournalName): Promise<Journal> {
-  const journal = await readJournal(root, name);
-  if (journal === 'damaged') throw new Error('A commit record is never taken for torn');
-  return journal;
 }
 
 /** The one line that tells a person. */

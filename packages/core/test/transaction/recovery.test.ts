@@ -9,6 +9,7 @@ import {
   readdir,
   readFile,
   realpath,
+  rename,
   rm,
   symlink,
   writeFile,
@@ -289,7 +290,7 @@ describe('around it', () => {
 
   it('F-11: a reader leaves it alone while git holds the index, as where git itself asks us to show a cell', async () => {
     await halfDone();
-    await mkdir(join(root, '.git'));
+    execFileSync('git', ['init', '-q'], { cwd: root });
     await writeFile(join(root, '.git/index.lock'), '');
     await settle(world(), root);
     expect((await readTree(root)).leftovers).toContain('.clef/journal');
@@ -313,6 +314,65 @@ describe('around it', () => {
     await settle(world(), root);
     expect(told).toEqual([expect.stringMatching(/^warning: There is a lock on this repository/)]);
   }, 20_000);
+});
+
+describe('a journal that came with the repository', () => {
+  const git = (folder: string, ...args: readonly string[]) =>
+    execFileSync('git', ['-c', 'user.name=m', '-c', 'user.email=m@x', ...args], { cwd: folder });
+
+  async function commitAll(folder: string): Promise<void> {
+    git(folder, 'init', '-q');
+    git(folder, 'add', '--force', '--all');
+    git(folder, 'commit', '-q', '-m', 'hostile');
+  }
+
+  const refused = /journal.*cannot be carried out: git tracks it: it came with the repository/;
+
+  it('INV-110: is not carried out, by a reader or a writer: to commit is not to rename files of a colleague', async () => {
+    await halfDone();
+    await commitAll(root);
+    const before = await readTree(root);
+    await settle({ ...world(), environment: { PATH: process.env['PATH'] } }, root);
+    expect(told).toEqual([expect.stringMatching(refused)]);
+    await expect(withRepositoryLock(root, options, async () => 1)).rejects.toThrow(refused);
+    expect(await readTree(root)).toEqual(before);
+  });
+
+  it('INV-110: nor under a name in capitals, nor in a hook of git with an index of its own', async () => {
+    await halfDone();
+    await rename(join(root, '.clef'), join(root, '.CLEF'));
+    await commitAll(root);
+    await rename(join(root, '.CLEF'), join(root, '.clef'));
+    const environment = { PATH: process.env['PATH'], GIT_INDEX_FILE: '/nowhere', GIT_DIR: '/nowhere' };
+    await settle({ ...world(), environment }, root);
+    expect(told).toEqual([expect.stringMatching(refused)]);
+  });
+
+  it('INV-110: nor from a submodule in the place of the folder .clef', async () => {
+    await halfDone();
+    await commitAll(join(root, '.clef'));
+    await commitAll(root);
+    await settle({ ...world(), environment: { PATH: process.env['PATH'] } }, root);
+    expect(told).toEqual([expect.stringMatching(refused)]);
+  });
+
+  it('INV-110: nor a plan, which would remove files', async () => {
+    await writeTree(root, { '.clef-tmp-x': 'x' });
+    await record(journalOf([], { discard: ['.clef-tmp-x'] }), 'journal.plan');
+    await commitAll(root);
+    await settle({ ...world(), environment: { PATH: process.env['PATH'] } }, root);
+    expect(told).toEqual([expect.stringMatching(/git tracks it/)]);
+  });
+
+  it('INV-110: nor where git does not tell; one that git ignores is finished', async () => {
+    git(root, 'init', '-q');
+    await writeTree(root, { '.clef/.gitignore': '/journal\n', first: '1' });
+    await halfDone();
+    await settle({ ...world(), environment: { PATH: '/nowhere' } }, root);
+    expect(told).toEqual([expect.stringMatching(/git does not tell/)]);
+    await settle({ ...world(), environment: { PATH: process.env['PATH'] } }, root);
+    expect(told[1]).toBe('note: Finished a change that was interrupted (a test)');
+  });
 });
 
 describe('git in the same tree', () => {
