@@ -4,7 +4,7 @@
 import { escapeControl } from '@clef/strict';
 import { ClefError } from '../errors.ts';
 import type { World } from '../world.ts';
-import { hasJournal, type Journal, readJournal, removeJournal, removeRecord } from './journal.ts';
+import { hasJournal, readJournal, removeJournal, removeRecord } from './journal.ts';
 import { putInPlace, removeStaged, syncFolders, tidy } from './put-in-place.ts';
 
 /** What was settled. */
