@@ -88,6 +88,33 @@ const dangerousNames = new Set([
     'GIT_SSL_NO_VERIFY',
   ],
   ...['GIT_SSL_CAINFO', 'GIT_ALLOW_PROTOCOL'],
+  // Prompts that a shell expands, and where programs look for files that name programs
+  ...['PS0', 'PS1', 'PS2', 'BASH_LOADABLES_PATH', 'INPUTRC', 'PATHEXT', 'COMSPEC', 'PSMODULEPATH'],
+  ...['XDG_CONFIG_HOME', 'XDG_CONFIG_DIRS', 'XDG_DATA_HOME', 'XDG_DATA_DIRS', 'KUBECONFIG', 'DOCKER_CONFIG'],
+  ...['AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE', 'CLOUDSDK_CONFIG', 'CLOUDSDK_PYTHON', 'BOTO_CONFIG'],
+  ...['ANSIBLE_CONFIG', 'ANSIBLE_LIBRARY', 'TF_CLI_CONFIG_FILE', 'HELM_PLUGINS', 'RIPGREP_CONFIG_PATH'],
+  ...['VIMINIT', 'EXINIT', 'MYVIMRC', 'LESSKEYIN', 'FZF_DEFAULT_COMMAND', 'FZF_DEFAULT_OPTS'],
+  // Build tools and the options of their runtimes
+  ...['MAKEFLAGS', 'MAKEFILES', 'GNUMAKEFLAGS', 'CC', 'CXX', 'GOFLAGS', 'GOENV', 'GOPROXY', 'GOSUMDB'],
+  ...[
+    'CARGO_HOME',
+    'RUSTC',
+    'RUSTC_WRAPPER',
+    'RUSTC_WORKSPACE_WRAPPER',
+    'RUSTFLAGS',
+    'MAVEN_OPTS',
+    'GRADLE_OPTS',
+  ],
+  ...['MAVEN_ARGS', 'SBT_OPTS', 'ANT_OPTS', 'JAVA_OPTS', 'ERL_AFLAGS', 'ERL_FLAGS', 'ERL_ZFLAGS'],
+  ...['JULIA_LOAD_PATH', 'JULIA_DEPOT_PATH', 'R_ENVIRON', 'R_ENVIRON_USER', 'R_PROFILE', 'TCLLIBPATH'],
+  ...[
+    'GUILE_LOAD_PATH',
+    'DOTNET_ROOT',
+    'DOTNET_TOOLS_PATH',
+    'QT_PLUGIN_PATH',
+    'GTK_MODULES',
+    'GIO_EXTRA_MODULES',
+  ],
   // Whom a program trusts
   ...[
     'OPENSSL_CONF',

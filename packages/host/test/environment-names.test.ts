@@ -44,6 +44,30 @@ describe('checkEnvironmentName', () => {
 
   it.each([
     ...[
+      'PS1',
+      'PS0',
+      'XDG_CONFIG_HOME',
+      'KUBECONFIG',
+      'AWS_CONFIG_FILE',
+      'CLOUDSDK_PYTHON',
+      'GOFLAGS',
+      'MAKEFILES',
+    ],
+    ...[
+      'RUSTC_WRAPPER',
+      'MAVEN_OPTS',
+      'ERL_AFLAGS',
+      'VIMINIT',
+      'FZF_DEFAULT_COMMAND',
+      'PSModulePath',
+      'ComSpec',
+    ],
+  ])('INV-93: %s names a program, or a file that names one', (name) => {
+    expect(checkEnvironmentName(name)).toBe('dangerous');
+  });
+
+  it.each([
+    ...[
       'LD_PRELOAD',
       'LD_LIBRARY_PATH',
       'LD_AUDIT',
