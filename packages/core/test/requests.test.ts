@@ -66,6 +66,38 @@ describe('a request', () => {
     expect(await ask(bob, repository)).toMatchObject({ changed: false });
   });
 
+  it.each([
+    [
+      'an environment becomes protected',
+      (text: string) => text.replace('- name: development', '- name: development\n    protected: true'),
+      'changed_meanwhile',
+    ],
+    [
+      'somebody else gets the name',
+      (text: string) =>
+        text.replace('recipients:', `recipients:\n  - name: bob\n    keys: [${strangersKey().recipient}]`),
+      'already_exists',
+    ],
+  ] as const)(
+    'INV-106: what a person confirmed is what is granted: %s meanwhile',
+    async (_, change, code) => {
+      const repository = await repositoryWith({ [cell]: { A: 'CANARY' } });
+      await ask(await bobOf(repository), repository);
+      const manifest = repository.read('clef.yaml');
+      const before = repository.read(`secrets/${cell}.enc.yaml`);
+      const confirm = async (): Promise<boolean> => {
+        repository.write('clef.yaml', change(manifest));
+        return true;
+      };
+      expect(await refused(repository, () => approve(repository, { confirm }))).toEqual({
+        code,
+        changed: ['clef.yaml'],
+        leaks: false,
+      });
+      expect(repository.read(`secrets/${cell}.enc.yaml`)).toBe(before);
+    },
+  );
+
   it('git does not ignore it', async () => {
     const repository = await repositoryWith({ [cell]: { A: 'one' } });
     await git(repository.root, 'init', '--quiet');

@@ -6,6 +6,7 @@ import { type CopyRequest, copySecrets } from '../src/secrets/copy-secrets.ts';
 import { deleteSecrets } from '../src/secrets/delete-secrets.ts';
 import { generateSecrets, generateValue } from '../src/secrets/generate-secrets.ts';
 import { listKeys } from '../src/secrets/list-keys.ts';
+import { setSecret } from '../src/secrets/set-secret.ts';
 import {
   no,
   quietly,
@@ -20,6 +21,24 @@ const cell = 'database/development';
 const staging = 'database/staging';
 const production = 'database/production';
 const common = { createNamespace: false, allowedEnvironmentNames: [], confirm: yes };
+
+it('INV-106: a cell that becomes protected while a value is typed wants a question of its own', async () => {
+  const repository = await repositoryWith({ [cell]: { A: '1' } });
+  const value = async (): Promise<Uint8Array> => {
+    const text = repository.read('clef.yaml');
+    repository.write(
+      'clef.yaml',
+      text.replace('- name: development', '- name: development\n    protected: true'),
+    );
+    return new TextEncoder().encode('CANARY');
+  };
+  const set = async () => setSecret(await repository.open(), { ...common, cell, key: 'A', value });
+  expect(await refused(repository, set)).toEqual({
+    code: 'changed_meanwhile',
+    changed: ['clef.yaml'],
+    leaks: false,
+  });
+});
 
 describe('generated values', () => {
   it('by default: 32 letters and digits, each key its own, and no two alike', async () => {

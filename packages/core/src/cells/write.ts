@@ -110,6 +110,7 @@ export async function changeCells(
     // Read again: another process may have written between our first look and the lock.
     const current = await openRepository(world, root);
     const found = await readForChange(current, targets, change);
+    refuseUnconfirmed(cells, found);
     const plans = await planCells(current, found, planEdit);
     const files = plans.flatMap((plan) => plan.files);
     const created = files.length === 0 ? [] : newNamespaces(found);
@@ -265,6 +266,19 @@ export async function askIfProtected(
     code: 'protected',
     message: `"${protectedCells[0]}" is protected, and the change was not confirmed`,
     hint: 'pass --yes to confirm it',
+  });
+}
+
+/** What has become protected since the question was asked, or was not, needs one of its own. */
+function refuseUnconfirmed(asked: readonly Cell[], found: readonly Target[]): void {
+  const cell = found
+    .map((target) => target.cell)
+    .find(({ isProtected }, at) => isProtected && !asked[at]?.isProtected);
+  if (cell === undefined) return;
+  throw new ClefError({
+    code: 'changed_meanwhile',
+    message: `"${cell.label}" has become protected while Clef worked; nothing was written`,
+    hint: 'run the command again',
   });
 }
 

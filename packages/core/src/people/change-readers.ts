@@ -69,6 +69,7 @@ export async function changeReaders(repository: Repository, change: ReadersChang
     const current = await openRepository(world, root);
     const { plan, changes: found } = await planChange(current, change);
     refuseSurprises(first.changes, found);
+    refuseUnconfirmed(first.doubts, plan.doubts);
     const cells = await rewrapCells(current, plan.cells, { manifest: plan.manifest, how });
     await commit([...plan.files, ...(await planSopsConfig(current, plan.manifest)), ...cells]);
     return { changes: found.map(told), cells: plan.cells, applied: true };
@@ -115,6 +116,23 @@ function refuseSurprises(shown: readonly JudgedChange[], found: readonly JudgedC
     message: `"${surprising.cell}" was changed while Clef worked; nothing was written`,
     hint: 'look at who changed the file and run the command again',
   });
+}
+
+/** clef.yaml may grant more by now: a protected environment that nobody was asked about needs a question of its own. */
+function refuseUnconfirmed(asked: Doubts, found: Doubts): void {
+  const confirmed = new Set(asked.protectedLabels.map(environmentOf));
+  const label = found.protectedLabels.find((name) => !confirmed.has(environmentOf(name)));
+  if (label === undefined) return;
+  throw new ClefError({
+    code: 'changed_meanwhile',
+    message: `${manifestName} was changed while Clef worked, and the change would concern "${label}" now, which is protected; nothing was written`,
+    hint: `look at what was changed in ${manifestName} and run the command again`,
+  });
+}
+
+/** A protected label is a cell, or an environment of which no cell exists. */
+function environmentOf(label: string): string {
+  return label.slice(label.indexOf('/') + 1);
 }
 
 function told({ isExpected: _, ...change }: JudgedChange): ReaderChange {

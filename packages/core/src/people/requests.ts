@@ -130,7 +130,10 @@ export async function approveRequest(
     {
       purpose: 'recipients approve',
       reasons: [`"${name}" asks to read ${environments.join(', ')}${scope} with ${keys.join(', ')}`],
-      files: async () => [{ path: requestPath(name), before: bytes, after: undefined }],
+      files: async (current) => {
+        refuseTakenName(current.manifest, request);
+        return [{ path: requestPath(name), before: bytes, after: undefined }];
+      },
     },
   );
 }
