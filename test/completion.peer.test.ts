@@ -1,30 +1,12 @@
 // The completion scripts in the real shells: cells and keys are completed, and nothing that was typed is run.
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { repositoryRoot } from './import-graph.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { hasPeer, type Peer, type PeerRun, runPeer } from './peers.ts';
+import { makeSandbox } from './sandbox.ts';
 
-const sandbox = realpathSync(mkdtempSync(join(tmpdir(), 'clef-completion-')));
-const work = join(sandbox, 'work');
-for (const folder of ['bin', 'home', 'work']) mkdirSync(join(sandbox, folder));
-const launcher = join(sandbox, 'bin', 'clef');
-writeFileSync(
-  launcher,
-  `#!/bin/sh\nexec "${process.execPath}" "${join(repositoryRoot, 'packages/cli/bin/clef.js')}" "$@"\n`,
-);
-chmodSync(launcher, 0o755);
-afterAll(() => rmSync(sandbox, { recursive: true, force: true }));
-
-const environment = {
-  HOME: join(sandbox, 'home'),
-  PATH: `${join(sandbox, 'bin')}:${process.env['PATH'] ?? ''}`,
-  CLEF_KEYCHAIN: 'off',
-  GIT_CONFIG_NOSYSTEM: '1',
-  LC_ALL: 'C.UTF-8',
-  TERM: 'dumb',
-};
+const { work, environment: base } = makeSandbox();
+const environment = { ...base, TERM: 'dumb' };
 const inShell = (shell: Peer, script: string, ...flags: readonly string[]): Promise<PeerRun> =>
   runPeer(shell, [...flags, '-c', script], { cwd: work, environment });
 

@@ -1,40 +1,15 @@
 // A private key in a real keychain: gnome-keyring on a session bus of its own. It is on no disk in the clear, and cells open
 // with it; a keychain that is gone is said so.
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
-import { repositoryRoot } from './import-graph.ts';
+import { describe, expect, it } from 'vitest';
 import { hasPeer, type PeerRun, runPeer } from './peers.ts';
+import { makeSandbox } from './sandbox.ts';
 
-const sandbox = realpathSync(mkdtempSync(join(tmpdir(), 'clef-keychain-')));
-const home = join(sandbox, 'home');
-const work = join(sandbox, 'work');
-for (const folder of [home, work, join(sandbox, 'bin'), join(sandbox, 'run')])
-  mkdirSync(folder, { mode: 0o700 });
-const launcher = join(sandbox, 'bin', 'clef');
-writeFileSync(
-  launcher,
-  `#!/bin/sh\nexec "${process.execPath}" "${join(repositoryRoot, 'packages/cli/bin/clef.js')}" "$@"\n`,
-);
-chmodSync(launcher, 0o755);
-afterAll(() => rmSync(sandbox, { recursive: true, force: true }));
-
-const environment = {
-  HOME: home,
-  XDG_RUNTIME_DIR: join(sandbox, 'run'),
-  PATH: `${join(sandbox, 'bin')}:${process.env['PATH'] ?? ''}`,
-  GIT_CONFIG_NOSYSTEM: '1',
-};
+const { root, work, environment: base } = makeSandbox();
+mkdirSync(join(root, 'run'), { mode: 0o700 });
+const { CLEF_KEYCHAIN: _, ...withKeychain } = base;
+const environment = { ...withKeychain, XDG_RUNTIME_DIR: join(root, 'run') };
 
 /** Runs a script on a session bus; with a keychain on it that is unlocked, or with none. */
 async function onBus(script: string, keychain: 'unlocked' | 'none'): Promise<PeerRun> {
@@ -71,7 +46,7 @@ describe.runIf(hasPeer('dbus-run-session') && hasPeer('gnome-keyring-daemon'))(
       expect(stdout).toContain('value-in-a-cell');
       const identity = /AGE-SECRET-KEY-1[A-Z0-9]+/.exec(stdout)?.[0] ?? 'no key was shown';
       expect(identity).toMatch(/^AGE-SECRET-KEY-1/);
-      const holders = filesBelow(sandbox).filter((file) => readFileSync(file).includes(identity));
+      const holders = filesBelow(root).filter((file) => readFileSync(file).includes(identity));
       expect(holders).toEqual([]);
     });
 

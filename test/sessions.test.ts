@@ -1,20 +1,11 @@
 // The command line as people see it: test/sessions/*.md hold shell sessions, and each is run as written. "…" stands for
 // any text within a line, and alone on a line for any lines; "[exit N]" is the exit code where it is not 0.
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runChild } from '@clef/host';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { repositoryRoot } from './import-graph.ts';
+import { makeSandbox, type Sandbox } from './sandbox.ts';
 
 type Step = {
   readonly command: string;
@@ -24,12 +15,6 @@ type Step = {
 };
 
 const folder = join(repositoryRoot, 'test', 'sessions');
-const sandboxes: string[] = [];
-
-afterAll(() => {
-  for (const sandbox of sandboxes) rmSync(sandbox, { recursive: true, force: true });
-});
-
 describe.each(readdirSync(folder).filter((name) => name.endsWith('.md')))('%s', (name) => {
   const sandbox = makeSandbox();
   for (const step of stepsOf(readFileSync(join(folder, name), 'utf8'))) {
@@ -75,40 +60,19 @@ function escapeRegExp(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
-/** A home folder of its own, with `clef` on PATH and nothing of the person who runs the tests. */
-function makeSandbox(): string {
-  const sandbox = realpathSync(mkdtempSync(join(tmpdir(), 'clef-session-')));
-  sandboxes.push(sandbox);
-  for (const name of ['bin', 'home', 'work']) mkdirSync(join(sandbox, name));
-  const launcher = join(sandbox, 'bin', 'clef');
-  writeFileSync(
-    launcher,
-    `#!/bin/sh\nexec "${process.execPath}" "${join(repositoryRoot, 'packages/cli/bin/clef.js')}" "$@"\n`,
-  );
-  chmodSync(launcher, 0o755);
-  return sandbox;
-}
-
 async function runInShell(
-  sandbox: string,
+  { root, work, environment }: Sandbox,
   command: string,
 ): Promise<{ readonly output: readonly string[]; readonly exitCode: number }> {
   const { stdout, exitCode } = await runChild({
     command: 'sh',
     // The shell's state is kept between commands only as far as files go, as in two terminals.
     args: ['-c', `exec 2>&1\n${command}`],
-    cwd: join(sandbox, 'work'),
-    environment: {
-      PATH: `${join(sandbox, 'bin')}:${process.env['PATH'] ?? ''}`,
-      HOME: join(sandbox, 'home'),
-      CLEF_KEYCHAIN: 'off',
-      GIT_CONFIG_GLOBAL: join(sandbox, 'home', '.gitconfig'),
-      GIT_CONFIG_NOSYSTEM: '1',
-      LC_ALL: 'C.UTF-8',
-    },
+    cwd: work,
+    environment,
     stdio: 'capture',
     timeoutSeconds: 60,
   });
-  const text = new TextDecoder().decode(stdout).replaceAll(sandbox, '/sandbox');
+  const text = new TextDecoder().decode(stdout).replaceAll(root, '/sandbox');
   return { output: text === '' ? [] : text.replace(/\n$/, '').split('\n'), exitCode };
 }

@@ -1,65 +1,82 @@
 // `clef service show`
-import { agentSettings, openRepository, serviceIam, showService } from '@clef/core';
+import {
+  agentSettings,
+  openRepository,
+  type Repository,
+  type ServiceView,
+  serviceIam,
+  showService,
+} from '@clef/core';
 import { requiredArgument } from '../arguments.ts';
 import type { CommandContext, CommandInput } from '../command.ts';
 import { columns, printJson } from '../print.ts';
 import { UsageError } from '../usage-error.ts';
 
-export async function run(
-  { world, terminal, directory, json }: CommandContext,
-  input: CommandInput,
-): Promise<number> {
-  const repository = await openRepository(world, directory);
-  const name = requiredArgument(input, 'name');
+export async function run(context: CommandContext, input: CommandInput): Promise<number> {
+  const repository = await openRepository(context.world, context.directory);
+  if (input.has('--iam')) return printIam(context, repository, input);
+  if (input.has('--agent-env')) return printAgentSettings(context, repository, input);
   const environment = input.argument('environment');
-  if (input.has('--iam')) {
-    const destination = input.text('--to');
-    return printJson(
-      terminal,
-      serviceIam(repository, {
-        service: name,
-        environment: required(environment, name, '--iam'),
-        ...(destination !== undefined && { destination }),
-      }),
-    );
-  }
-  if (input.has('--agent-env')) {
-    const settings = agentSettings(repository, {
-      service: name,
-      environment: required(environment, name, '--agent-env'),
-    });
-    if (json) return printJson(terminal, settings);
-    await terminal.data(
-      Object.entries(settings)
-        .map(([variable, value]) => `${variable}=${value}\n`)
-        .join(''),
-    );
-    return 0;
-  }
   const service = showService(repository, {
-    service: name,
+    service: requiredArgument(input, 'name'),
     ...(environment !== undefined && { environment }),
   });
-  if (json) return printJson(terminal, service);
-  await terminal.data(
-    columns([
-      ['service', service.name],
-      ...(service.description === undefined ? [] : [['description', service.description]]),
-      ['namespaces', service.namespaces.join(', ')],
-      ...service.environments.flatMap(({ name: environmentName, seal, sign, verify }) => [
-        [`${environmentName} seal`, seal],
-        ...(sign === undefined ? [] : [[`${environmentName} sign`, sign]]),
-        ...verify.map((key) => [`${environmentName} verify`, key]),
-      ]),
+  if (context.json) return printJson(context.terminal, service);
+  await context.terminal.data(columns(rowsOf(service)));
+  return 0;
+}
+
+function rowsOf({ name, description, namespaces, environments }: ServiceView): readonly string[][] {
+  return [
+    ['service', name],
+    ...(description === undefined ? [] : [['description', description]]),
+    ['namespaces', namespaces.join(', ')],
+    ...environments.flatMap((environment) => [
+      [`${environment.name} seal`, environment.seal],
+      ...(environment.sign === undefined ? [] : [[`${environment.name} sign`, environment.sign]]),
+      ...environment.verify.map((key) => [`${environment.name} verify`, key]),
     ]),
+  ];
+}
+
+/** Policies are JSON in every cloud, so there is no other form for people. */
+function printIam(
+  { terminal }: CommandContext,
+  repository: Repository,
+  input: CommandInput,
+): Promise<number> {
+  const destination = input.text('--to');
+  const target = targetOf(input, '--iam');
+  return printJson(
+    terminal,
+    serviceIam(repository, { ...target, ...(destination !== undefined && { destination }) }),
+  );
+}
+
+async function printAgentSettings(
+  { terminal, json }: CommandContext,
+  repository: Repository,
+  input: CommandInput,
+): Promise<number> {
+  const settings = agentSettings(repository, targetOf(input, '--agent-env'));
+  if (json) return printJson(terminal, settings);
+  await terminal.data(
+    Object.entries(settings)
+      .map(([variable, value]) => `${variable}=${value}\n`)
+      .join(''),
   );
   return 0;
 }
 
-function required(environment: string | undefined, name: string, flag: string): string {
-  if (environment !== undefined) return environment;
+function targetOf(
+  input: CommandInput,
+  flag: string,
+): { readonly service: string; readonly environment: string } {
+  const service = requiredArgument(input, 'name');
+  const environment = input.argument('environment');
+  if (environment !== undefined) return { service, environment };
   throw new UsageError(
     `"${flag}" needs an environment`,
-    `write: clef service show ${name} ENVIRONMENT ${flag}`,
+    `write: clef service show ${service} ENVIRONMENT ${flag}`,
   );
 }
