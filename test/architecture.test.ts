@@ -55,7 +55,7 @@ const thirdParty: Readonly<Record<string, readonly string[]>> = {
     'bcrypt-pbkdf',
   ],
   // The official SDKs, loaded on first use, with their client for taking on a role; Bech32.
-  kms: ['@aws-sdk/client-kms', '@aws-sdk/nested-clients/sts', 'google-auth-library', '@azure/identity'],
+  kms: ['@aws-sdk/client-kms', '@aws-sdk/client-sts', 'google-auth-library', '@azure/identity'],
   // The one-time hybrid key.
   artifact: ['age-encryption'],
   loopback: [],
@@ -73,7 +73,7 @@ const thirdParty: Readonly<Record<string, readonly string[]>> = {
 const reachableFromAgent = [
   '@aws-sdk/client-kms',
   '@aws-sdk/client-s3',
-  '@aws-sdk/nested-clients',
+  '@aws-sdk/client-sts',
   '@azure/identity',
   'age-encryption',
   'google-auth-library',

@@ -1,6 +1,6 @@
 // A role of AWS that is taken on before a key is used, by the official client of STS. Only `clef sops` asks for it.
 import { hostname } from 'node:os';
-import type { STSClientConfig } from '@aws-sdk/nested-clients/sts';
+import type { STSClientConfig } from '@aws-sdk/client-sts';
 import type { guardAwsClient } from './aws-access.ts';
 
 type RoleCredentials = {
@@ -19,7 +19,7 @@ export function roleCredentials(
   { guard, ...access }: StsAccess,
 ): () => Promise<RoleCredentials> {
   return async () => {
-    const { AssumeRoleCommand, STSClient } = await import('@aws-sdk/nested-clients/sts');
+    const { AssumeRoleCommand, STSClient } = await import('@aws-sdk/client-sts');
     const client = new STSClient(access);
     guard(client);
     const command = new AssumeRoleCommand({ RoleArn: role, RoleSessionName: sessionName() });
