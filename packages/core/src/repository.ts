@@ -62,7 +62,7 @@ export function manifestText({ manifestBytes }: Pick<Repository, 'manifestBytes'
 /** Whether a folder itself holds a clef.yaml. */
 export async function hasManifest(folder: string): Promise<boolean> {
   try {
-    return (await statRegularFile(join(folder, manifestName))) !== undefined;
+    return (await statRegularFile(join(folder, manifestName), { atOnce: true })) !== undefined;
   } catch (error) {
     // Something of that name that is no regular file: there, and reading it will say what is wrong.
     if (error instanceof HostError) return true;
@@ -96,7 +96,7 @@ export async function readFileIn(
   maxBytes: number = maxManifestBytes,
 ): Promise<Uint8Array | undefined> {
   try {
-    return await readRegularFile(join(root, path), { maxBytes, root });
+    return await readRegularFile(join(root, path), { maxBytes, root, atOnce: true });
   } catch (error) {
     if (error instanceof HostError && error.code === 'not_found') return undefined;
     throw fromGroundError(error, { action: `read "${path}"`, file: path });
@@ -105,7 +105,11 @@ export async function readFileIn(
 
 async function readManifestBytes(root: string): Promise<Uint8Array> {
   try {
-    return await readRegularFile(join(root, manifestName), { maxBytes: maxManifestBytes, root });
+    return await readRegularFile(join(root, manifestName), {
+      maxBytes: maxManifestBytes,
+      root,
+      atOnce: true,
+    });
   } catch (error) {
     throw fromGroundError(error, { action: `read "${manifestName}"`, file: manifestName });
   }

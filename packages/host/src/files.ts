@@ -1,7 +1,18 @@
 // Files, with no way to be led astray: nothing is read or written through a symbolic link, a FIFO or a device, and a
 // file is replaced whole or not at all.
 import { randomBytes } from 'node:crypto';
-import { constants, type Stats } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  type Stats,
+} from 'node:fs';
 import {
   chmod,
   type FileHandle,
@@ -28,6 +39,15 @@ export type FileFacts = {
   readonly gid: number;
   readonly size: number;
   readonly modifiedAtMilliseconds: number;
+};
+
+/** How a file is read or looked at. */
+export type ReadHow = {
+  /**
+   * Ask the system at once instead of through a thread, which takes longer than a small local file does. Nothing else
+   * runs meanwhile: for commands, which wait anyway, and not for what serves.
+   */
+  readonly atOnce?: boolean;
 };
 
 /** -1 leaves a part as it is. Another owner than ourselves only root can give. */
@@ -65,11 +85,11 @@ export type StagedFile = {
  */
 export async function readRegularFile(
   path: string,
-  options: { readonly maxBytes: number; readonly root?: string },
+  options: ReadHow & { readonly maxBytes: number; readonly root?: string },
 ): Promise<Uint8Array> {
   return await attempt('read', path, async () => {
     if (options.root === undefined) return await readFrom(path, path, options);
-    const directory = await openDirectoryOf(path, options.root);
+    const directory = await openDirectory(dirname(resolve(path)), options.root, path, callsFor(options));
     try {
       return await readFrom(directory.at(basename(path)), path, options);
     } finally {
@@ -81,33 +101,28 @@ export async function readRegularFile(
 async function readFrom(
   location: string,
   path: string,
-  options: { readonly maxBytes: number; readonly root?: string },
+  options: ReadHow & { readonly maxBytes: number; readonly root?: string },
 ): Promise<Uint8Array> {
   // O_NONBLOCK: opening a FIFO returns at once. O_NOCTTY: opening a terminal does not make it ours.
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
-  const handle = await open(location, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  const opened = await callsFor(options).open(location, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
   try {
-    const facts = await handle.stat();
+    const facts = await opened.stat();
     refuseIrregular(path, facts);
     if (options.root !== undefined) refuseHardLinks(path, facts);
     if (facts.size > options.maxBytes) throw tooLarge(path, options.maxBytes);
-    return await readToEnd(handle, path, facts.size, options.maxBytes);
+    return await readToEnd(opened, path, facts.size, options.maxBytes);
   } finally {
-    await handle.close();
+    await opened.close();
   }
 }
 
-async function readToEnd(
-  handle: FileHandle,
-  path: string,
-  size: number,
-  maxBytes: number,
-): Promise<Uint8Array> {
+async function readToEnd(opened: Opened, path: string, size: number, maxBytes: number): Promise<Uint8Array> {
   // One byte more than the size, so that growth is seen. Files of /proc say 0 and are read up to the limit.
   let buffer = new Uint8Array(size === 0 ? Math.min(maxBytes, 65_536) + 1 : size + 1);
   let length = 0;
   for (;;) {
-    const { bytesRead } = await handle.read(buffer, length, buffer.length - length);
+    const bytesRead = await opened.read(buffer, length, buffer.length - length);
     length += bytesRead;
     if (bytesRead === 0) break;
     if (length > maxBytes) throw tooLarge(path, maxBytes);
@@ -128,9 +143,9 @@ async function readToEnd(
  * Facts about a regular file, or undefined when there is nothing of that name. Throws `symlink` or `not_regular` when
  * there is something else.
  */
-export async function statRegularFile(path: string): Promise<FileFacts | undefined> {
+export async function statRegularFile(path: string, how: ReadHow = {}): Promise<FileFacts | undefined> {
   return await attempt('look at', path, async () => {
-    const facts = await lstatIfThere(path);
+    const facts = await lstatIfThere(path, callsFor(how));
     if (facts === undefined) return undefined;
     refuseIrregular(path, facts);
     const { uid, gid, size, mtimeMs } = facts;
@@ -374,16 +389,21 @@ async function openDirectoryOf(path: string, root: string | undefined): Promise<
 }
 
 /** @param path - What the errors are about. */
-async function openDirectory(folder: string, root: string | undefined, path: string): Promise<Directory> {
+async function openDirectory(
+  folder: string,
+  root: string | undefined,
+  path: string,
+  calls: Calls = throughThreads,
+): Promise<Directory> {
   const parent = resolve(folder);
-  const real = await realpath(parent);
-  if (root !== undefined) await refuseDetour(path, parent, real, root);
-  const handle = await open(real, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  const base = await throughDescriptor(handle, real, path);
+  const real = await calls.realpath(parent);
+  if (root !== undefined) await refuseDetour(path, parent, real, root, calls);
+  const opened = await calls.open(real, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  const base = await throughDescriptor(opened, real, path, calls);
   return {
     at: (name) => join(base, name),
-    sync: () => handle.sync(),
-    close: () => handle.close(),
+    sync: async () => opened.sync(),
+    close: async () => opened.close(),
   };
 }
 
@@ -391,18 +411,24 @@ async function openDirectory(folder: string, root: string | undefined, path: str
  * On Linux, names are looked up through the descriptor, which stands for openat(2) in Node. Elsewhere the path is used
  * again, so a process of the same user that swaps directories at that moment is not stopped.
  */
-async function throughDescriptor(handle: FileHandle, real: string, path: string): Promise<string> {
+async function throughDescriptor(opened: Opened, real: string, path: string, calls: Calls): Promise<string> {
   if (process.platform !== 'linux') return real;
-  const base = `/proc/self/fd/${handle.fd}`;
-  const opened = await readlink(base).catch(() => undefined);
-  if (opened === undefined) return real; // no /proc in this container
-  if (opened === real) return base;
-  await handle.close();
+  const base = `/proc/self/fd/${opened.fd}`;
+  const found = await attempt('look at', base, async () => calls.readlink(base)).catch(() => undefined);
+  if (found === undefined) return real; // no /proc in this container
+  if (found === real) return base;
+  await opened.close();
   throw new HostError('changed', `Cannot use ${quote(path)}: its directory was replaced meanwhile`, { path });
 }
 
-async function refuseDetour(path: string, parent: string, realParent: string, root: string): Promise<void> {
-  const realRoot = await realpath(root);
+async function refuseDetour(
+  path: string,
+  parent: string,
+  realParent: string,
+  root: string,
+  calls: Calls,
+): Promise<void> {
+  const realRoot = await calls.realpath(root);
   const isInside = realParent === realRoot || realParent.startsWith(realRoot === sep ? sep : realRoot + sep);
   if (!isInside)
     throw new HostError('outside', `Cannot use ${quote(path)}: it leads outside of ${quote(root)}`, { path });
@@ -441,9 +467,9 @@ function tooLarge(path: string, maxBytes: number): HostError {
   });
 }
 
-async function lstatIfThere(path: string): Promise<Stats | undefined> {
+async function lstatIfThere(path: string, calls: Calls = throughThreads): Promise<Stats | undefined> {
   try {
-    return await lstat(path);
+    return await calls.lstat(path);
   } catch (cause) {
     const error = toHostError('look at', path, cause);
     if (error.code === 'not_found') return undefined;
@@ -457,4 +483,57 @@ async function attempt<T>(action: string, path: string, work: () => Promise<T>):
   } catch (cause) {
     throw toHostError(action, path, cause);
   }
+}
+
+/** An open file or directory, by whichever way it was opened. */
+type Opened = {
+  readonly fd: number;
+  stat(): Stats | Promise<Stats>;
+  read(buffer: Uint8Array, offset: number, length: number): number | Promise<number>;
+  sync(): void | Promise<void>;
+  close(): void | Promise<void>;
+};
+
+/** The calls that reading needs. */
+type Calls = {
+  open(path: string, flags: number): Opened | Promise<Opened>;
+  lstat(path: string): Stats | Promise<Stats>;
+  realpath(path: string): string | Promise<string>;
+  readlink(path: string): string | Promise<string>;
+};
+
+const throughThreads: Calls = {
+  open: async (path, flags) => {
+    const handle = await open(path, flags);
+    return {
+      fd: handle.fd,
+      stat: () => handle.stat(),
+      read: async (buffer, offset, length) => (await handle.read(buffer, offset, length)).bytesRead,
+      sync: () => handle.sync(),
+      close: () => handle.close(),
+    };
+  },
+  lstat,
+  realpath,
+  readlink,
+};
+
+const atOnce: Calls = {
+  open: (path, flags) => {
+    const fd = openSync(path, flags);
+    return {
+      fd,
+      stat: () => fstatSync(fd),
+      read: (buffer, offset, length) => readSync(fd, buffer, offset, length, null),
+      sync: () => fsyncSync(fd),
+      close: () => closeSync(fd),
+    };
+  },
+  lstat: lstatSync,
+  realpath: realpathSync.native,
+  readlink: readlinkSync,
+};
+
+function callsFor(how: ReadHow): Calls {
+  return how.atOnce === true ? atOnce : throughThreads;
 }

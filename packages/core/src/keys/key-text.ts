@@ -22,8 +22,8 @@ export const maxKeyFileBytes = 64 * 1024;
  */
 export async function readKeyFile(world: World, path: string): Promise<Uint8Array> {
   try {
-    const bytes = await readRegularFile(path, { maxBytes: maxKeyFileBytes });
-    const facts = await statRegularFile(path);
+    const bytes = await readRegularFile(path, { maxBytes: maxKeyFileBytes, atOnce: true });
+    const facts = await statRegularFile(path, { atOnce: true });
     if (facts !== undefined && (facts.mode & 0o077) !== 0 && world.platform !== 'win32') {
       world.notify({
         level: 'warning',
@@ -39,7 +39,7 @@ export async function readKeyFile(world: World, path: string): Promise<Uint8Arra
 /** The same where there may be no such file. */
 export async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   try {
-    return await readRegularFile(path, { maxBytes: maxKeyFileBytes });
+    return await readRegularFile(path, { maxBytes: maxKeyFileBytes, atOnce: true });
   } catch (error) {
     if (error instanceof HostError && error.code === 'not_found') return undefined;
     throw fromGroundError(error, { action: `read "${path}"`, file: path });

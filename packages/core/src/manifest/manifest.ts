@@ -1,9 +1,20 @@
-// The manifest: what clef.yaml says. The schema is the one source of the file's shape; the reader, the file's type and
+// The manifest: what clef.yaml says. The shape is the one source of the file's shape; the reader, the file's type and
 // the JSON Schema for editors all come from it. What needs two places of the file at once is in check-manifest.ts.
 
 import { type KeyReference, maxVerifyPlaces } from '@clef/kms';
-import * as z from 'zod/mini';
 import { namePattern } from './names.ts';
+import {
+  either,
+  fields,
+  flag,
+  list,
+  mapping,
+  only,
+  optional,
+  patterned,
+  type Shaped,
+  text,
+} from './shape.ts';
 
 export type { CellName } from './names.ts';
 
@@ -67,81 +78,73 @@ export type ServiceEnvironment = {
   readonly verify: readonly KeyReference[];
 };
 
-const described = (text: string) => z.describe<string>(text);
-const name = (text: string) => z.string().check(z.regex(namePattern), described(text));
-const text = (about: string) => z.string().check(described(about));
+const name = (about: string) => patterned(namePattern, about);
 const keyReference = text('A key: age1…, awskms:///ARN, gcpkms://projects/…, ed25519:… or p256:…');
 const publicKey = text(
   'A public key: ed25519: or p256:, then base64. A key that is trusted no longer becomes retired: and its ID, in its place',
 );
-const description = z.optional(text('For people; Clef only shows it'));
-const nameOrStar = z
-  .string()
-  .check(z.regex(/^(\*|[a-z][a-z0-9-]{0,62})$/), described('A name, or "*" alone for all'));
+const description = optional(text('For people; Clef only shows it'));
+const nameOrStar = patterned(/^(\*|[a-z][a-z0-9-]{0,62})$/, 'A name, or "*" alone for all');
 
-const environmentSchema = z.strictObject({
+const environmentShape = fields({
   name: name('The name of the environment'),
   description,
-  protected: z.optional(z.boolean().check(z.describe('Writing asks for confirmation'))),
-  encrypt_to: z.optional(z.union([keyReference, z.array(keyReference)])),
+  protected: optional(flag('Writing asks for confirmation')),
+  encrypt_to: optional(either(keyReference, list(keyReference))),
 });
 
-const namespaceSchema = z.strictObject({
+const namespaceShape = fields({
   name: name('The name of the namespace'),
   description,
-  schema: z.optional(text('The file with the rules for the values, for example schemas/database.yaml')),
-  owners: z.optional(
-    z
-      .array(name('A person or a group'))
-      .check(z.minLength(1), z.describe('Who reviews changes; grants nothing')),
+  schema: optional(text('The file with the rules for the values, for example schemas/database.yaml')),
+  owners: optional(
+    list(name('A person or a group'), { least: 1, about: 'Who reviews changes; grants nothing' }),
   ),
 });
 
-const personSchema = z.strictObject({
+const personShape = fields({
   name: name('The name of the person'),
-  keys: z.array(text('A public age key: age1…')).check(z.minLength(1)),
+  keys: list(text('A public age key: age1…'), { least: 1 }),
 });
 
-const accessRuleSchema = z.strictObject({
-  allow: z.array(name('A person or a group')).check(z.minLength(1)),
-  namespaces: z.array(nameOrStar).check(z.minLength(1)),
-  environments: z.array(nameOrStar).check(z.minLength(1)),
+const accessRuleShape = fields({
+  allow: list(name('A person or a group'), { least: 1 }),
+  namespaces: list(nameOrStar, { least: 1 }),
+  environments: list(nameOrStar, { least: 1 }),
 });
 
-const serviceEnvironmentSchema = z.strictObject({
+const serviceEnvironmentShape = fields({
   seal: keyReference,
-  sign: z.optional(text('A KMS key that signs: awskms:///ARN, or gcpkms://… with /cryptoKeyVersions/N')),
-  verify: z.optional(z.array(publicKey).check(z.maxLength(maxVerifyPlaces))),
+  sign: optional(text('A KMS key that signs: awskms:///ARN, or gcpkms://… with /cryptoKeyVersions/N')),
+  verify: optional(list(publicKey, { most: maxVerifyPlaces })),
 });
 
-const serviceIdentitySchema = z.strictObject({
+const serviceIdentityShape = fields({
   name: name('The name of the service identity'),
   description,
-  namespaces: z.array(name('A namespace')).check(z.minLength(1)),
-  prefix: z.optional(z.literal('namespace')),
-  environments: z.record(name('An environment'), serviceEnvironmentSchema),
+  namespaces: list(name('A namespace'), { least: 1 }),
+  prefix: optional(only('namespace')),
+  environments: mapping(name('An environment'), serviceEnvironmentShape),
 });
 
 /** The shape of clef.yaml. Sections that are left out are empty. */
-export const manifestSchema = z.strictObject({
-  version: z.literal(1),
-  repository: z
-    .string()
-    .check(
-      z.regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/),
-      described('A random UUID made by clef init; never change it'),
-    ),
+export const manifestShape = fields({
+  version: only(1),
+  repository: patterned(
+    /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/,
+    'A random UUID made by clef init; never change it',
+  ),
   file_pattern: text('The file of each cell, with {namespace} and {environment}, ending in .enc.yaml'),
-  environments: z.array(environmentSchema).check(z.minLength(1)),
-  namespaces: z.optional(z.array(namespaceSchema)),
-  recipients: z.optional(z.array(personSchema)),
-  groups: z.optional(z.record(name('The name of the group'), z.array(name('A person')))),
-  access: z.optional(z.array(accessRuleSchema)),
-  service_identities: z.optional(z.array(serviceIdentitySchema)),
+  environments: list(environmentShape, { least: 1 }),
+  namespaces: optional(list(namespaceShape)),
+  recipients: optional(list(personShape)),
+  groups: optional(mapping(name('The name of the group'), list(name('A person')))),
+  access: optional(list(accessRuleShape)),
+  service_identities: optional(list(serviceIdentityShape)),
 });
 
 /** clef.yaml as it is written, before anything is resolved. */
-export type ManifestFile = z.output<typeof manifestSchema>;
+export type ManifestFile = Shaped<typeof manifestShape>;
 
 /** Fields that have a place in the format but are not honoured yet: section, then field. */
 export const plannedFields: Readonly<Record<string, readonly string[]>> = {};

@@ -6,7 +6,7 @@ import type * as z from 'zod/mini';
 import { checkManifest } from './check-manifest.ts';
 import { type Draft, draftManifest } from './draft.ts';
 import { type FieldPath, formatFieldPath, type ManifestFault, manifestError } from './faults.ts';
-import { type Manifest, manifestSchema, plannedFields } from './manifest.ts';
+import { type Manifest, manifestShape, plannedFields } from './manifest.ts';
 import { didYouMean, nameFault, quoteName } from './names.ts';
 import { isMap, parseStrictYaml, type StrictYaml, type YamlMap, type YamlValue } from './strict-yaml.ts';
 
@@ -25,13 +25,17 @@ export function parseManifest(bytes: Uint8Array, file: string): Manifest {
 /** The rest of {@link parseManifest}, for a caller that needs the document too. */
 export function resolveManifest(yaml: StrictYaml, file: string): Manifest {
   if (!isMap(yaml.value)) throw manifestError(file, [notAManifest(yaml.value)]);
-  const result = manifestSchema.safeParse(yaml.value);
-  const issues = result.success ? [] : result.error.issues.flatMap(flattenUnion(yaml.value));
+  const issues = manifestShape.fits(yaml.value) ? [] : issuesOf(yaml.value);
   const shapeFaults = issues.flatMap((issue) => describeIssue(issue, yaml));
   const { manifest, faults } = checkManifest(draft(yaml.value, issues), yaml.positionOf);
   const all = [...shapeFaults, ...faults];
   if (all.length > 0) throw manifestError(file, all);
   return manifest;
+}
+
+function issuesOf(value: YamlMap): readonly Issue[] {
+  const result = manifestShape.schema().safeParse(value);
+  return result.success ? [] : result.error.issues.flatMap(flattenUnion(value));
 }
 
 type Issue = { readonly code: string; readonly path: readonly PropertyKey[] } & Readonly<
@@ -137,7 +141,7 @@ type SchemaNode = { readonly _zod: { readonly def: SchemaDefinition } };
 
 /** The fields that the schema knows at `path`, and the name of the section: field names without positions and names. */
 function fieldsAt(path: FieldPath): { readonly fields: readonly string[]; readonly section: string } {
-  let definition = unwrapped(manifestSchema as unknown as SchemaNode);
+  let definition = unwrapped(manifestShape.schema() as unknown as SchemaNode);
   const section: (string | number)[] = [];
   for (const step of path) {
     const field = definition.shape?.[step];

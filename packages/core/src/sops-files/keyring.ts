@@ -171,7 +171,7 @@ async function ageFile(world: World, path: string): Promise<Found> {
   const absolute = resolve(world.cwd, path);
   return ageIdentitiesIn(
     world,
-    await readRegularFile(absolute, { maxBytes: maxKeyFileBytes }),
+    await readRegularFile(absolute, { maxBytes: maxKeyFileBytes, atOnce: true }),
     `"${absolute}"`,
   );
 }
@@ -232,7 +232,7 @@ async function outputOf(
 
 async function sshIdentities(world: World, path: string): Promise<Found> {
   const absolute = isAbsolute(path) ? path : resolve(world.cwd, path);
-  const text = textOf(await readRegularFile(absolute, { maxBytes: maxKeyFileBytes }));
+  const text = textOf(await readRegularFile(absolute, { maxBytes: maxKeyFileBytes, atOnce: true }));
   const { askPassphrase } = world;
   const ask = askPassphrase && (() => askPassphrase(`Passphrase of "${absolute}"`));
   return { identities: [parseSshIdentity(text, ask === undefined ? {} : { askPassphrase: ask })] };

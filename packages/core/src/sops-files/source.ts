@@ -60,7 +60,7 @@ export async function readSource(
     return { path: undefined, name, nominalPath: resolve(world.cwd, name), bytes, ...formats };
   }
   const path = await existingPath(resolve(world.cwd, file), file, { stage, missing });
-  const bytes = await during(stage, file, () => readRegularFile(path, { maxBytes }));
+  const bytes = await during(stage, file, () => readRegularFile(path, { maxBytes, atOnce: true }));
   const nominalPath = resolve(world.cwd, request.filenameOverride ?? file);
   return { path, name: file, nominalPath, bytes, ...formats };
 }

@@ -2,6 +2,7 @@
 // removal of its temporary files; `.clef/journal` is the commit record: whole and durable once it has that name, and
 // from then on the change is finished, whatever happens. Both hold names and digests, never content.
 
+import { lstatSync } from 'node:fs';
 import { lstat, open, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HostError, inFolder, readRegularFile, temporaryFilePrefix } from '@clef/host';
@@ -128,10 +129,12 @@ export async function rootName(root: string): Promise<string> {
 
 /** Whether something of that name is there. */
 export async function hasJournal(root: string, name: JournalName): Promise<boolean> {
-  return await lstat(join(root, journalFolder, name)).then(
-    () => true,
-    () => false,
-  );
+  try {
+    // At once: every command asks, and there hardly ever is one.
+    return lstatSync(join(root, journalFolder, name), { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /**

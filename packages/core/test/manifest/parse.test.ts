@@ -2,6 +2,7 @@
 
 import { generateHybridIdentity, identityToRecipient } from 'age-encryption';
 import { describe, expect, it } from 'vitest';
+import type { ClefError } from '../../src/errors.ts';
 import {
   age,
   awsKey,
@@ -29,11 +30,21 @@ const pattern = (text: string) => manifestText({ file_pattern: `file_pattern: §
 const encryptTo = (text: string) => environments(`  - { name: production, encrypt_to: ${text} }`);
 const fakePrivateKey = `AGE-SECRET-KEY-1${'Q'.repeat(58)}`;
 
-function check([title, input, errorClass, message]: Row): void {
-  it(title, () => {
+/** Again where it was slow: a busy machine is slow once, a parser that hangs is slow each time. */
+function timedRefusal(input: string | Uint8Array): { error: ClefError; milliseconds: number } {
+  let best = Number.POSITIVE_INFINITY;
+  for (let tries = 3; ; tries -= 1) {
     const started = performance.now();
     const error = refusalOf(input);
-    expect(performance.now() - started).toBeLessThan(1000);
+    best = Math.min(best, performance.now() - started);
+    if (best < 1000 || tries === 1) return { error, milliseconds: best };
+  }
+}
+
+function check([title, input, errorClass, message]: Row): void {
+  it(title, () => {
+    const { error, milliseconds } = timedRefusal(input);
+    expect(milliseconds).toBeLessThan(1000);
     expect([error.errorClass, shown(error)]).toEqual([errorClass, expect.stringMatching(message)]);
     expect(error.location?.file).toBe('clef.yaml');
     const mark = typeof input === 'string' ? markOf(input) : undefined;
