@@ -1,9 +1,9 @@
 // A key as one line of text: the same forms in the manifest, in artifacts, in flags and in the agent's settings
 // (formats.md, "Key references"). One parser, one type; a private key in a public key's place is never echoed.
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey } from 'node:crypto';
 import { decodeBase64, decodeBech32, excerpt, StrictError } from '@clef/strict';
 import { KmsError } from './kms-error.ts';
-import { isLowOrderX25519, isSmallOrderEd25519 } from './low-order-points.ts';
+import { isLowOrderX25519, isReducedEd25519, isSmallOrderEd25519 } from './low-order-points.ts';
 
 type Common = { readonly text: string };
 
@@ -188,26 +188,35 @@ function parsePgp(text: string): PgpKey {
   return { kind: 'pgp', text, fingerprint };
 }
 
-/** The only lengths that the two have; a compressed point would be a second name of one key. */
-const spkiBytes = { ed25519: 44, p256: 91 } as const;
+/** How the SPKI of each begins, down to the point, and how long it is. Any other spelling would be a second name of one key. */
+const spkiForms = {
+  ed25519: { algorithm: '300506032b6570', start: '302a300506032b6570032100', bytes: 44 },
+  p256: {
+    algorithm: '301306072a8648ce3d020106082a8648ce3d030107',
+    start: '3059301306072a8648ce3d020106082a8648ce3d03010703420004',
+    bytes: 91,
+  },
+} as const;
 
+// Nothing but its type is asked of the key before its form is known: for the point at infinity, which OpenSSL loads, node
+// answers a question about the curve by ending the process.
 function parseVerifying(text: string, kind: 'ed25519' | 'p256'): VerifyingKey {
   const spki = decode(text.slice(kind.length + 1), kind);
   if (isPrivateDer(spki)) throw privateKey(`an ${kind === 'ed25519' ? 'Ed25519' : 'EC'} private key`);
-  const key = publicKeyOf(spki, kind);
-  const isRight =
-    kind === 'ed25519'
-      ? key.asymmetricKeyType === 'ed25519'
-      : key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1';
-  if (!isRight) throw bad(`is no public key of the kind ${kind}`);
-  // Another encoding of the same key would be another key ID.
-  if (!Buffer.from(spki).equals(key.export({ type: 'spki', format: 'der' })))
-    throw bad('has bytes after or beside the public key');
-  if (spki.length !== spkiBytes[kind]) throw bad('is in a form that is not the usual one');
-  if (kind === 'ed25519' && isSmallOrderEd25519(spki.subarray(-32))) {
-    throw bad('is a point under which anybody can sign');
+  checkLoads(spki, kind);
+  const { algorithm, start, bytes } = spkiForms[kind];
+  const hex = Buffer.from(spki).toString('hex');
+  if (!hex.startsWith(algorithm, 4)) throw bad(`is no public key of the kind ${kind}`);
+  if (!hex.startsWith(start) || spki.length !== bytes) {
+    throw bad('has bytes after the public key, or is in a form that is not the usual one');
   }
+  if (kind === 'ed25519') checkEd25519Point(spki.subarray(-32));
   return { kind, text, spki };
+}
+
+function checkEd25519Point(point: Uint8Array): void {
+  if (isSmallOrderEd25519(point)) throw bad('is a point under which anybody can sign');
+  if (!isReducedEd25519(point)) throw bad('is a point that is not written in the usual way');
 }
 
 function parseRetired(text: string): RetiredKey {
@@ -225,9 +234,9 @@ function decode(base64: string, kind: string): Uint8Array {
   }
 }
 
-function publicKeyOf(spki: Uint8Array, kind: string): KeyObject {
+function checkLoads(spki: Uint8Array, kind: string): void {
   try {
-    return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+    createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
   } catch {
     // OpenSSL's message says nothing that helps, and the bytes may be of anything.
     throw bad(`is not ${kind}: and the base64 of its SPKI`);

@@ -33,6 +33,12 @@ export function isSmallOrderEd25519(point: Uint8Array): boolean {
   return ed25519Points.has(withoutTopBit(point));
 }
 
+/** Whether y is below 2^255 - 19, as it must be (RFC 8032, section 5.1.3): a point has one spelling. */
+export function isReducedEd25519(point: Uint8Array): boolean {
+  const y = BigInt(`0x${Buffer.from(withoutTopBit(point), 'hex').reverse().toString('hex')}`);
+  return y < 2n ** 255n - 19n;
+}
+
 function withoutTopBit(point: Uint8Array): string {
   const bytes = Buffer.from(point);
   bytes[31] = (bytes[31] ?? 0) & 0x7f;
