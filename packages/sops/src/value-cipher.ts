@@ -56,8 +56,8 @@ export function parseEncryptedValue(text: string): EncryptedValue | undefined {
   const [data, iv, tag] = [fromBase64(fields.data), fromBase64(fields.iv), fromBase64(fields.tag)];
   if (data === undefined || iv === undefined || tag === undefined) return undefined;
   const isWhole = fields.rest === '' && iv.length === ivBytes && tag.length === tagBytes;
-  const exact = isWhole && data.length > 0 && isEncryptedType(fields.type);
-  return data.length === 0 || iv.length === 0 ? undefined : { data, iv, tag, type: fields.type, exact };
+  const exact = isWhole && isEncryptedType(fields.type);
+  return { data, iv, tag, type: fields.type, exact };
 }
 
 /** The same from the bytes of the text. */
@@ -75,7 +75,7 @@ function fromBase64(text: string): Uint8Array | undefined {
 
 type Fields = Readonly<Record<'data' | 'iv' | 'tag' | 'type' | 'rest', string>>;
 
-// Searching from the right is what greedy groups mean, without a regular expression's backtracking.
+// Searching from the right is what greedy groups mean, without a regular expression's backtracking. No field is empty.
 function splitFields(text: string): Fields | undefined {
   if (!text.startsWith(prefix)) return undefined;
   const newline = text.indexOf('\n');

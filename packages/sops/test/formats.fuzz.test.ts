@@ -20,9 +20,10 @@ type Change =
   | { readonly kind: 'cross'; readonly at: number; readonly other: number }
   | { readonly kind: 'flip'; readonly at: number; readonly bit: number };
 
-// Places are shares of the text, so that a smaller text fails at the like place.
+// Places are shares of the text, so that a smaller text fails at the like place. Made of integers: of the doubles below 1
+// nearly all are next to 0, and all damage would be done to the first byte.
 function anyChange({ words, corpus }: TextParser): fc.Arbitrary<Change> {
-  const at = fc.double({ min: 0, max: 1, noNaN: true });
+  const at = fc.nat(0xfffff).map((share) => share / 0x100000);
   const length = fc.oneof(fc.nat(8), fc.nat(2000));
   const times = fc.oneof(
     { arbitrary: fc.constant(1), weight: 8 },

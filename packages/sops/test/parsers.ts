@@ -53,7 +53,9 @@ export const parsers: Readonly<Record<string, TextParser>> = {
   ),
   ini: formatParser(
     'ini',
-    words('[|]|=|:|;|#|"|"""|`|\'|\\\n|\n|\r\n|-|[sops]\n|[DEFAULT]\n|k = |__map_|__list_|\u00a0|k=\n|;c\n'),
+    words(
+      '[|]|=|:|;|#|"|"""|`|\'|\\\n|\n|\r\n|-|[sops]\n|[DEFAULT]\n|k = |__map_|__list_|\u00a0|k=\n|;c\n|k = """|k = `| ',
+    ),
   ),
   binary: formatParser('binary', words('{|"data":|"|\\|,', ...sealed)),
   'ENC[…]': { corpus: encryptedValues(), words: sealed, read: readValue },

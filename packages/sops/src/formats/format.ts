@@ -2,6 +2,7 @@
 import { SopsError } from '../sops-error.ts';
 import type { Mapping, SourceSpan, Tree } from '../tree.ts';
 
+/** The formats of files. `binary` is any file at all, as one value. */
 export type FormatName = 'yaml' | 'json' | 'dotenv' | 'ini' | 'binary';
 
 /** Bounds kept while reading. Bytes are those of the file, nodes those that aliases stand for. */

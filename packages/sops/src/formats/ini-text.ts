@@ -2,7 +2,7 @@
 // of a section, or a key with its value; only a value may go on into the lines below.
 import { SopsError } from '../sops-error.ts';
 import { type Comment, type Entry, type Mapping, type SourceSpan, stringLeaf } from '../tree.ts';
-import { checkSize, type Limits } from './format.ts';
+import { checkSize, defaultLimits, type Limits } from './format.ts';
 import { decodeRawText, encodeRawText, isCleanText } from './raw-text.ts';
 
 /** What holds the keys before the first header; there even when it is empty. */
@@ -196,7 +196,10 @@ function fault(at: Line, message: string): SopsError {
 export type TextSection = { readonly name: string; readonly items: readonly (TextEntry | Comment)[] };
 export type TextEntry = { readonly kind: 'entry'; readonly key: string; readonly text: string };
 
-/** The sections as the real tool lays them out. Whether all of it reads back is for the caller to see. */
+/**
+ * The sections as the real tool lays them out, which pads all keys of one to the same width. Whether all of it reads back is
+ * for the caller to see. Throws SopsError 'limit' where the padding alone is more than is ever read.
+ */
 export function writeIni(sections: readonly TextSection[]): string {
   const written = sections.map((section, index) => writeSection(section, index === 0));
   return written.filter((text) => text !== '').join('\n');
@@ -207,7 +210,7 @@ function writeSection({ name, items }: TextSection, isFirst: boolean): string {
   const header = isFirst && name === defaultSection ? '' : `[${name}]\n`;
   const own = items.slice(0, firstEntry(items));
   const comments = own.map((item) => (item.kind === 'comment' ? writeComment(item.text) : ''));
-  return [...comments, header, ...writeFields(items.slice(own.length))].join('');
+  return [...comments, header, ...writeFields(items.slice(own.length), name)].join('');
 }
 
 function firstEntry(items: TextSection['items']): number {
@@ -216,9 +219,14 @@ function firstEntry(items: TextSection['items']): number {
 }
 
 // Comments stand behind their key in the tree and before it in the text.
-function writeFields(items: TextSection['items']): string[] {
+function writeFields(items: TextSection['items'], section: string): string[] {
   const keys = items.map((item) => (item.kind === 'entry' ? writeKey(item.key) : ''));
   const width = keys.reduce((widest, key) => Math.max(widest, Buffer.byteLength(key)), 0);
+  if (width * keys.length > defaultLimits.maxBytes) {
+    const message =
+      'Padded to the width of the longest, the keys of the section have more bytes than are read';
+    throw new SopsError('limit', message, { path: [section] });
+  }
   const lines: string[] = [];
   for (const [index, item] of items.entries()) {
     if (item.kind === 'comment') {

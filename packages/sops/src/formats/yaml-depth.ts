@@ -1,4 +1,5 @@
-// How deep a YAML text nests, found without recursion: asked before the parser, whose stack is not ours to bound.
+// How deep a YAML text nests and of how many parts it is made: asked before the parser, whose stack and memory are not ours
+// to bound. Found without recursion, and without keeping anything.
 import { Lexer } from 'yaml';
 
 const scalarMark = '\x1f';
@@ -7,6 +8,21 @@ const otherMarks = new Set(['\x02', '\x18', '\ufeff']);
 /** True when the text stays within a nesting that the parser can take; the exact depth is checked on the tree. */
 export function isWithinDepth(text: string, maxDepth: number): boolean {
   return isObviouslyShallow(text, maxDepth) || measureDepth(text, maxDepth) <= maxDepth;
+}
+
+/**
+ * True when the parser can hold what the text is made of: each mark, blank and scalar costs it some hundred bytes, so that
+ * a million of them take half a gigabyte.
+ */
+export function isWithinParts(text: string, maxParts: number): boolean {
+  // A scalar has a mark before it; everything else has at least a character.
+  if (2 * text.length <= maxParts) return true;
+  let parts = 0;
+  for (const _ of new Lexer().lex(text)) {
+    parts += 1;
+    if (parts > maxParts) return false;
+  }
+  return true;
 }
 
 // Cheap and pessimistic: counts brackets wherever they stand, and each column of leading structure as a level.

@@ -23,7 +23,7 @@ import { SopsError } from '../sops-error.ts';
 import type { Comment, Entry, Leaf, ScalarStyle, SourceSpan, TreeNode } from '../tree.ts';
 import type { Feature, Limits } from './format.ts';
 import { placeComments } from './yaml-comments.ts';
-import { isWithinDepth } from './yaml-depth.ts';
+import { isWithinDepth, isWithinParts } from './yaml-depth.ts';
 import { readPlainLines } from './yaml-lines.ts';
 import { resolveScalar } from './yaml-scalars.ts';
 import { decodeYamlText, repairEmptyMappings } from './yaml-text.ts';
@@ -60,6 +60,8 @@ const styles: Readonly<Record<string, ScalarStyle>> = {
   BLOCK_FOLDED: 'folded',
 };
 
+// As many as some 100,000 values with a comment each; a file in the plain form of SOPS may have any number.
+const maxParts = 1_000_000;
 // Each costs as much as some hundred values, in four characters.
 const maxDocuments = 1000;
 
@@ -77,6 +79,9 @@ export function readYaml(bytes: Uint8Array, limits: Limits): YamlText {
 export function parseText(bytes: Uint8Array, decoded: string, limits: Limits): YamlText {
   if (!isWithinDepth(decoded, limits.maxDepth)) {
     throw new SopsError('limit', `The file nests deeper than ${limits.maxDepth} levels`);
+  }
+  if (!isWithinParts(decoded, maxParts)) {
+    throw new SopsError('limit', `The file has more than ${maxParts} marks, blanks and values`);
   }
   const text = repairEmptyMappings(decoded);
   const hasByteOrderMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;

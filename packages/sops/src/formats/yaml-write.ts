@@ -11,6 +11,13 @@ const decoder = new TextDecoder();
 /** Nothing in it needs quotes, whatever stands around it. */
 const simpleWord = /^[A-Za-z_][A-Za-z0-9_./+=-]*$/;
 
+const legacyTruths = new Set(
+  ['y', 'n', 'yes', 'no', 'on', 'off'].flatMap((word) => {
+    const upper = word.toUpperCase();
+    return [word, upper, upper.charAt(0) + word.slice(1)];
+  }),
+);
+
 /** The lines of one document. An empty mapping is `{}`. */
 export function writeDocument(root: Mapping, step: number): string {
   const lines = mappingLines(root, 0, step);
@@ -178,11 +185,20 @@ function separated(text: string, pad: string): string {
   return text.replace(/([\u2028\u2029]+)(?=[^\u2028\u2029])/g, `$1${pad}`);
 }
 
-// Words and base-60 numbers that YAML 1.1 readers take for something else.
+// What readers of YAML 1.1 take for a truth value or a number.
 function isLegacyWord(text: string): boolean {
+  return legacyTruths.has(text) || isSexagesimal(text);
+}
+
+// A number in base 60: places between colons, of which all but the first are two digits at most and below 60. A fraction
+// may follow, and underscores may stand wherever there can be any number of digits.
+function isSexagesimal(text: string): boolean {
+  const [whole = '', fraction = '', ...more] = text.split('.');
+  const [first = '', ...places] = whole.split(':');
+  if (places.length === 0 || more.length > 0 || !/^[0-9_]*$/.test(fraction)) return false;
   return (
-    /^(?:y|Y|yes|Yes|YES|on|On|ON|n|N|no|No|NO|off|Off|OFF)$/.test(text) ||
-    /^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$/.test(text)
+    /^[+-]?[0-9][0-9_]*$/.test(first) &&
+    places.every((place) => /^[0-9]{1,2}$/.test(place) && Number(place) < 60)
   );
 }
 
