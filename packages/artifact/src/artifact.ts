@@ -15,7 +15,9 @@ import { ageStanzaType } from './age-file.ts';
 import { ArtifactError } from './artifact-error.ts';
 import { type Fault, type Fields, readFields } from './fields.ts';
 
+/** The type of what is signed (DSSE), a part of every signature. */
 export const payloadType = 'application/vnd.clef.artifact.v1+json';
+/** No artifact is larger: neither written nor read. */
 export const maxArtifactBytes = 1024 * 1024;
 const maxSignatures = 8;
 const maxWrappedBytes = 8 * 1024;
@@ -82,6 +84,7 @@ export function parseEnvelope(bytes: Uint8Array): Envelope {
   });
 }
 
+/** The file: the payload in base64 with its signatures. Bytes that {@link parseEnvelope} gives back. */
 export function formatEnvelope({ payload, signatures }: Envelope): Uint8Array {
   const list = signatures.map(({ keyId, bytes }) => ({ keyid: keyId, sig: encodeBase64(bytes) }));
   return Buffer.from(
@@ -132,6 +135,7 @@ export function parsePayload(payload: Uint8Array): ArtifactPayload {
   });
 }
 
+/** The bytes that are signed, fields in the order of docs/formats.md. */
 export function formatPayload(payload: ArtifactPayload): Uint8Array {
   const header = orderedHeader(payload.header);
   if ('revoked' in payload) return jsonBytes({ ...header, revoked: { reason: payload.revoked.reason } });

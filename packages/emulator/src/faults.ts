@@ -4,6 +4,7 @@ import { json, type LoopbackRequest, type Reply } from '@clef/loopback';
 import { crc32c, encodeBase64 } from '@clef/strict';
 import type { Cloud } from './cloud.ts';
 
+/** What can be made to go wrong, as flags name it. */
 export const faultKinds = [
   'throttle',
   'error',

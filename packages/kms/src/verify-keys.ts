@@ -2,8 +2,9 @@
 // that is trusted no longer leaves "retired:" and its ID in its place.
 import { type KeyReference, keyIdOf } from './key-reference.ts';
 
-/** Most keys in one list that verify, and most places. */
+/** Most keys in one list that verify. */
 export const maxVerifyKeys = 8;
+/** Most places in one list, those of retired keys among them. */
 export const maxVerifyPlaces = 64;
 
 /** What is wrong with a list as a whole, to complete "The list …"; undefined where nothing is, as with an empty one. */

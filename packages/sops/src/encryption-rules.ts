@@ -12,7 +12,9 @@ export const ruleKinds = [
   'encrypted_comment_regex',
 ] as const;
 
+/** The fields of the sops block that can hold a rule; a file has one of them at most. */
 export type RuleKind = (typeof ruleKinds)[number];
+/** Which values are encrypted: a suffix of keys, or a regular expression in RE2 syntax for keys or comments. */
 export type EncryptionRule = { readonly kind: RuleKind; readonly text: string };
 
 /** What is in force when a file names no rule. */

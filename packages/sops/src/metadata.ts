@@ -22,6 +22,7 @@ export const writtenVersion = '3.12.2';
 /** Any one stanza of a group opens the file, or the group's share of it. */
 export type KeyGroup = readonly Stanza[];
 
+/** The sops block, parsed. */
 export type Metadata = {
   /** The mapping as it stands in the file, unknown fields included. */
   readonly block: Mapping;

@@ -12,6 +12,7 @@ export type SourceSpan = {
   readonly end: number;
 };
 
+/** What a value is. `bytes` is only ever read from files of others: our own writers make `str` of it. */
 export type LeafType = 'str' | 'int' | 'float' | 'bool' | 'time' | 'null' | 'bytes';
 
 /** A value. `bytes` are the canonical bytes of its type: what is encrypted and what the MAC is made of. */
@@ -43,6 +44,7 @@ export type Entry = {
   readonly at?: SourceSpan;
 };
 
+/** Keys and comments in the order of the file. `flow`: written in braces. */
 export type Mapping = {
   readonly kind: 'mapping';
   readonly items: readonly (Entry | Comment)[];
@@ -50,6 +52,7 @@ export type Mapping = {
   readonly at?: SourceSpan;
 };
 
+/** Elements and comments in the order of the file. `flow`: written in brackets. */
 export type Sequence = {
   readonly kind: 'sequence';
   readonly items: readonly (TreeNode | Comment)[];
@@ -57,6 +60,7 @@ export type Sequence = {
   readonly at?: SourceSpan;
 };
 
+/** Whatever may stand behind a key or in a list. */
 export type TreeNode = Leaf | Mapping | Sequence;
 
 /** A whole file: one mapping per document. */

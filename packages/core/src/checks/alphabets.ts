@@ -16,6 +16,7 @@ export const alphabets = {
 
 export type AlphabetName = keyof typeof alphabets;
 
+/** All names, as flags take them. */
 export const alphabetNames = Object.keys(alphabets) as readonly AlphabetName[];
 
 /** What a generated value is made of. */

@@ -21,6 +21,7 @@ export type AgeIdentity =
 /** The kinds of age recipients that can be written to. */
 export type AgeRecipientKind = 'x25519' | 'hybrid' | 'ssh-ed25519' | 'ssh-rsa' | 'plugin';
 
+/** What is taken beside the keys of age itself. */
 export type AgeKeyOptions = {
   /** Accepts keys of age plugins, which only a keyring with programs for them can use. */
   readonly allowPlugins?: boolean;

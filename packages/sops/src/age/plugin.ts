@@ -18,6 +18,7 @@ export type PluginQuestion = {
   readonly no?: string;
 };
 
+/** How the programs of age plugins are found, what they may see, and who answers their questions. */
 export type AgePlugins = {
   /** The absolute path of the program for a plugin's name; undefined where none is configured. */
   readonly programOf: (name: string) => Promise<string | undefined>;

@@ -24,6 +24,7 @@ export type SshPrivateKey =
   | { readonly kind: 'ssh-ed25519'; readonly scalar: KeyObject; readonly montgomery: Uint8Array }
   | { readonly kind: 'ssh-rsa'; readonly key: KeyObject };
 
+/** An SSH private key as an age identity. `recipient` is its public line, without a comment. */
 export type SshIdentity = {
   readonly kind: 'ssh';
   readonly recipient: string;
@@ -32,6 +33,7 @@ export type SshIdentity = {
   readonly unlock: () => Promise<SshPrivateKey | undefined>;
 };
 
+/** What a private key with a passphrase needs beside itself. */
 export type SshIdentityOptions = {
   /** Asked when a stanza is for this key and the key has a passphrase. */
   readonly askPassphrase?: () => Promise<string>;

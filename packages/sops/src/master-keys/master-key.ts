@@ -8,6 +8,7 @@ import type { RandomBytes } from '../value-cipher.ts';
 /** The lists of the `sops` block, in the order in which SOPS 3.12 reads them. */
 export const stanzaLists = ['kms', 'gcp_kms', 'hckms', 'azure_kv', 'hc_vault', 'pgp', 'age'] as const;
 
+/** The name of one of these lists. */
 export type StanzaList = (typeof stanzaLists)[number];
 
 /** Whom a data key is wrapped for. `context` pairs go to AWS unchanged, in this order. */
@@ -60,6 +61,7 @@ export type KeyService = {
   readonly unwrap: (recipient: CloudRecipient, wrapped: Uint8Array) => Promise<Uint8Array>;
 };
 
+/** The services of all clouds behind one interface; the type of the recipient says which is meant. */
 export type CloudKeys = KeyService;
 
 /** The `gpg` program: a path, or a name looked up in the PATH of `environment`, which is all that it gets (GNUPGHOME, GPG_TTY). */

@@ -5,6 +5,7 @@ import { foreignContent } from '../../cells/foreign-content.ts';
 import { ClefError } from '../../errors.ts';
 import { looksLikeSops } from './sops.ts';
 
+/** What can be imported, as flags name it. */
 export const importFormats = ['dotenv', 'json', 'yaml', 'sops'] as const;
 export type ImportFormat = (typeof importFormats)[number];
 
