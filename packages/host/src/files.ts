@@ -375,9 +375,12 @@ function refuseSharedDirectory(path: string, facts: Stats): void {
  */
 export async function removeTemporaryFiles(directory: string): Promise<number> {
   return await attempt('clean up', directory, async () => {
-    const names = (await readdir(directory)).filter((name) => name.startsWith(temporaryFilePrefix));
-    for (const name of names) await unlink(join(directory, name));
-    return names.length;
+    // A folder of that name is none of ours, and no reason for its owner to keep us from writing.
+    const left = (await readdir(directory, { withFileTypes: true })).filter(
+      (entry) => entry.name.startsWith(temporaryFilePrefix) && !entry.isDirectory(),
+    );
+    for (const { name } of left) await unlink(join(directory, name));
+    return left.length;
   });
 }
 

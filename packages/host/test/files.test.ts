@@ -629,6 +629,14 @@ describe('removeTemporaryFiles', () => {
     expect(await removeTemporaryFiles(folder)).toBe(1);
     expect(readdirSync(folder)).toEqual(['b']);
   });
+
+  it('INV-110: leaves a folder with the prefix alone, which a repository may bring to keep us from writing', async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, '.clef-tmp-x', 'y'), { recursive: true });
+    symlinkSync('/nowhere', join(folder, '.clef-tmp-link'));
+    expect(await removeTemporaryFiles(folder)).toBe(1);
+    expect(readdirSync(folder)).toEqual(['.clef-tmp-x']);
+  });
 });
 
 describe('messages', () => {
