@@ -1,5 +1,5 @@
 // Where artifacts are published: each kind keeps order between packs that race, and says in our words what went wrong.
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspectArtifact, openArtifact, parseVerifyKey } from '@clef/artifact';
 import { parseKeyReference } from '@clef/kms';
@@ -166,11 +166,14 @@ describe('an address that cannot be a destination', () => {
     ['http to another machine', 'http://192.0.2.1/x', 'usage'],
     ['an endpoint override that is not this machine (H15)', 's3://bucket/key', 'destination'],
     ["git's own folder (INV-43)", '.git/hooks/post-commit', 'bad_path'],
+    ["git's own folder behind a link that the repository brings (INV-43)", 'dist/post-commit', 'bad_path'],
     ['a folder', 'secrets', 'bad_path'],
     ['a cell', 'secrets/database/development.enc.yaml', 'already_exists'],
   ] as const)('%s', async (_, destination, code) => {
     const repository = await packable;
     mkdirSync(join(repository.root, '.git/hooks'), { recursive: true });
+    rmSync(join(repository.root, 'dist'), { force: true });
+    symlinkSync('.git/hooks', join(repository.root, 'dist'));
     const work = async () =>
       packService(await opened({ AWS_ENDPOINT_URL_S3: 'http://192.0.2.1', AWS_REGION: 'eu-west-1' }), {
         ...target,

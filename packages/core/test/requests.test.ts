@@ -98,6 +98,20 @@ describe('a request', () => {
     },
   );
 
+  it('INV-110: a flood of files that are no requests is counted, and hides no request', async () => {
+    const repository = await repositoryWith({ [cell]: { A: '1' } });
+    await ask(await bobOf(repository), repository);
+    for (let at = 0; at < 1200; at++) repository.write(`.clef/requests/m${at}.yaml`, 'name: "\\e[31m"\n');
+    repository.notices.length = 0;
+    expect((await listRecipients(await repository.open())).requests).toMatchObject([{ name: 'bob' }]);
+    const told = repository.notices.map(({ message }) => message);
+    expect(told).toHaveLength(12);
+    expect(told.slice(10)).toEqual([
+      '989 more files in ".clef/requests" cannot be read as requests',
+      'There are 1201 files in ".clef/requests": only the first 1000 are looked at',
+    ]);
+  });
+
   it('git does not ignore it', async () => {
     const repository = await repositoryWith({ [cell]: { A: 'one' } });
     await git(repository.root, 'init', '--quiet');

@@ -31,6 +31,7 @@ const folder = '.clef/requests';
 const suffix = '.yaml';
 const maxRequestBytes = 64 * 1024;
 const mostRequests = 1000;
+const mostWarnings = 10;
 const mostEntries = 100;
 const fields = ['version', 'name', 'keys', 'environments', 'namespaces', 'requested'];
 
@@ -42,16 +43,29 @@ export function requestPath(name: string): string {
 /** The requests that are open, by name. Warns of those that are malformed. */
 export async function readRequests(repository: Repository): Promise<readonly AccessRequest[]> {
   const requests: AccessRequest[] = [];
-  for (const name of (await requestNames(repository.root)).slice(0, mostRequests)) {
+  const malformed: string[] = [];
+  const names = await requestNames(repository.root);
+  for (const name of names.slice(0, mostRequests)) {
     try {
       const found = await readRequest(repository, name);
       if (found !== undefined) requests.push(found.request);
     } catch (error) {
       if (!(error instanceof ClefError)) throw error;
-      repository.world.notify({ level: 'warning', message: error.message });
+      malformed.push(error.message);
     }
   }
+  warn(repository, malformed, names.length);
   return requests;
+}
+
+/** A flood of files must not hide the one that matters: some are told, the others counted. */
+function warn({ world }: Repository, malformed: readonly string[], found: number): void {
+  const told = malformed.slice(0, mostWarnings);
+  const untold = malformed.length - told.length;
+  if (untold > 0) told.push(`${untold} more files in "${folder}" cannot be read as requests`);
+  if (found > mostRequests)
+    told.push(`There are ${found} files in "${folder}": only the first ${mostRequests} are looked at`);
+  for (const message of told) world.notify({ level: 'warning', message });
 }
 
 async function requestNames(root: string): Promise<readonly string[]> {

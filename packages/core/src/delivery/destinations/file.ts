@@ -1,5 +1,6 @@
 // A file as destination: replaced in one step, 0600, never through a link, and compared under the repository's lock.
-import { resolve, sep } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { dirname, resolve, sep } from 'node:path';
 import { HostError, readRegularFile, replaceFile } from '@clef/host';
 import { ClefError } from '../../errors.ts';
 import { fromGroundError } from '../../from-ground-error.ts';
@@ -7,10 +8,12 @@ import type { Repository } from '../../repository.ts';
 import { acquireLock, type HeldLock } from '../../transaction/repository-lock.ts';
 import { type Destination, maxStoredBytes, type Stored, writtenMeanwhile } from './destination.ts';
 
-/** @throws {ClefError} `bad_path` for a place inside of `.git` (catalogue INV-43). */
-export function fileDestination(repository: Repository, name: string): Destination {
+/** @throws {ClefError} `bad_path` for a place inside of `.git`, also behind a link of the repository (catalogue INV-43). */
+export async function fileDestination(repository: Repository, name: string): Promise<Destination> {
   const path = resolve(repository.world.cwd, name);
-  if (path.split(sep).some((part) => part.toLowerCase() === '.git')) throw insideGit(name);
+  // A folder that is not there is told by reading and writing.
+  const folder = await realpath(dirname(path)).catch(() => dirname(path));
+  if ([path, folder].some(isInsideGit)) throw insideGit(name);
   const read = async (): Promise<Stored | undefined> => {
     try {
       return { bytes: await readRegularFile(path, { maxBytes: maxStoredBytes }), version: undefined };
@@ -34,6 +37,10 @@ export function fileDestination(repository: Repository, name: string): Destinati
       }
     },
   };
+}
+
+function isInsideGit(path: string): boolean {
+  return path.split(sep).some((part) => part.toLowerCase() === '.git');
 }
 
 /** The lock makes comparing and replacing one step; a read-only checkout has none, and is packed from without it. */
