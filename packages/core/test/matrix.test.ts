@@ -216,6 +216,22 @@ describe('rename', () => {
     expect(repository.read('clef.yaml')).toContain('namespaces: [db]');
   });
 
+  it('INV-110: a file that clef.yaml calls a schema and that is none stays where it is', async () => {
+    const repository = await repositoryWith(
+      {},
+      {
+        manifest: (text) =>
+          text.replace(
+            'namespaces: []',
+            'namespaces:\n  - name: database\n    schema: .env\n  - name: cards',
+          ),
+      },
+    );
+    repository.write('.env', 'version: 2\n');
+    expect(await remove(repository, 'namespace', 'database')).toMatchObject({ files: [], changed: true });
+    expect(repository.read('.env')).toBe('version: 2\n');
+  });
+
   it('a schema that is named after its namespace goes with it', async () => {
     const repository = await repositoryWith(
       {},
@@ -227,10 +243,10 @@ describe('rename', () => {
           ),
       },
     );
-    repository.write('schemas/database.yaml', 'CONTENT');
+    repository.write('schemas/database.yaml', 'version: 1\n');
     repository.write('schemas/all.yaml', 'ALL');
     await rename(repository, 'namespace', 'database', 'db');
-    expect(repository.read('schemas/db.yaml')).toBe('CONTENT');
+    expect(repository.read('schemas/db.yaml')).toBe('version: 1\n');
     expect(repository.read('clef.yaml')).toContain('schema: schemas/db.yaml');
     await rename(repository, 'namespace', 'cards', 'payments');
     expect(repository.read('schemas/all.yaml')).toBe('ALL');

@@ -7,6 +7,7 @@ import { askToConfirm } from '../cells/confirm.ts';
 import { parseCell } from '../cells/read.ts';
 import { planSopsConfig } from '../cells/sops-config.ts';
 import type { Confirm } from '../cells/write.ts';
+import { readSchema } from '../checks/schema-file.ts';
 import { ClefError } from '../errors.ts';
 import { addEnvironment, addNamespace, type NewEnvironment } from '../manifest/edit.ts';
 import {
@@ -159,7 +160,7 @@ export async function removeName(
     isLossy: true,
     plan: async (current) => {
       const text = removeFromManifest(manifestText(current), axis, name);
-      const schema = axis === 'namespace' ? ownSchema(current.manifest, name) : undefined;
+      const schema = axis === 'namespace' ? await removableSchema(current, name) : undefined;
       const cells = cellsOfName(current.manifest, axis, name);
       const paths = [
         ...cells.flatMap((cell) => [cell.path, cell.sidecarPath]),
@@ -169,6 +170,18 @@ export async function removeName(
       return planFiles(current, text, removed.flat());
     },
   });
+}
+
+/** clef.yaml may call any file of the work tree a schema: what is none is not removed. */
+async function removableSchema(repository: Repository, namespace: string): Promise<string | undefined> {
+  const file = ownSchema(repository.manifest, namespace);
+  try {
+    if (file !== undefined) await readSchema(repository, namespace);
+    return file;
+  } catch (error) {
+    if (!(error instanceof ClefError)) throw error;
+    return undefined;
+  }
 }
 
 type Plan = (repository: Repository) => Promise<readonly FileChange[]>;
