@@ -12,9 +12,11 @@ const nasty = 'it\'s "CANARY" \\ $HOME `x`\n\t<ü> \u{1F511} \u2028 \u0001end ';
 const secrets = { DB_URL: nasty, B: 'b', constructor: 'c' };
 
 type Language = {
+  /** What runs the example, or compiles it. */
   readonly program: Peer;
-  readonly compile?: readonly string[];
-  /** Arguments before the key; a program of the folder is run instead of the compiler when it is a path. */
+  /** With a compiler: its arguments, and what it makes. */
+  readonly compile?: { readonly args: readonly string[]; readonly makes: string };
+  /** Arguments before the key; after a compiler, the whole command. */
   readonly run: readonly string[];
   readonly isRequired: boolean;
 };
@@ -26,12 +28,17 @@ const languages: Readonly<Record<string, Language>> = {
   shell: { program: 'dash', run: [at('shell/secrets.sh')], isRequired: true },
   python: { program: 'python3', run: [at('python/secrets_from_clef.py')], isRequired: true },
   ruby: { program: 'ruby', run: [at('ruby/secrets.rb')], isRequired: true },
-  java: { program: 'java', run: [at('java/Secrets.java')], isRequired: false },
+  java: {
+    program: 'javac',
+    compile: { args: ['-d', '.', at('java/Secrets.java')], makes: 'Secrets.class' },
+    run: ['java', '-cp', '.', 'Secrets'],
+    isRequired: false,
+  },
   go: { program: 'go', run: ['run', at('go/main.go')], isRequired: false },
   rust: {
     program: 'rustc',
-    compile: ['--edition=2021', '-o', 'rust-example', at('rust/main.rs')],
-    run: ['rust-example'],
+    compile: { args: ['--edition=2021', '-o', 'rust-example', at('rust/main.rs')], makes: 'rust-example' },
+    run: ['./rust-example'],
     isRequired: false,
   },
   node: { program: 'node', run: ['node-example.mjs'], isRequired: true },
@@ -85,14 +92,12 @@ function isHere(name: string, { program, isRequired }: Language): boolean {
 
 describe.each(ran)('%s', (name) => {
   const { program, compile, run } = languages[name] as Language;
-  const start = (...args: string[]): Promise<PeerRun> => runIn(program, [...run, ...args]);
-  const runIn = async (command: Peer, args: readonly string[]): Promise<PeerRun> => {
-    const cwd = stage.folder;
-    if (compile === undefined) return runPeer(command, args, { cwd, environment });
-    const built = join(cwd, args[0] as string);
-    if (!existsSync(built))
-      expect(await runPeer(command, compile, { cwd, environment })).toMatchObject({ exitCode: 0 });
-    return runPeer('env', [built, ...args.slice(1)], { cwd, environment });
+  const start = async (...args: readonly string[]): Promise<PeerRun> => {
+    const options = { cwd: stage.folder, environment };
+    if (compile === undefined) return runPeer(program, [...run, ...args], options);
+    if (!existsSync(join(stage.folder, compile.makes)))
+      expect(await runPeer(program, compile.args, options)).toMatchObject({ exitCode: 0 });
+    return runPeer('env', [...run, ...args], options);
   };
 
   it('gives one value byte for byte, and all names', async () => {

@@ -5,7 +5,7 @@ import { freePort, pause } from './scene.ts';
 export type Moto = {
   readonly url: string;
   /** Credentials that moto takes, as any, and its address for this service. */
-  readonly variables: (service: 'KMS' | 'S3' | 'STS') => Readonly<Record<string, string>>;
+  readonly variables: (service: 'KMS' | 'S3' | 'STS' | 'ECS') => Readonly<Record<string, string>>;
   readonly close: () => Promise<void>;
 };
 

@@ -32,7 +32,7 @@ export type Peer =
   | 'curl'
   | 'jq'
   | 'ruby'
-  | 'java'
+  | 'javac'
   | 'go'
   | 'rustc'
   | 'node'
