@@ -4,6 +4,9 @@ import type { ErrorClass } from '@clef/core';
 /** Of a command that looked for trouble and found some: nothing failed. */
 export const exitOfFindings = 1;
 
+/** 128 + SIGINT: a person took back a question. */
+export const exitOfCancel = 130;
+
 /** The exit code of each class of errors (docs/errors.md lists them). */
 export const exitCodes = {
   usage: 2,

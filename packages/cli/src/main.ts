@@ -1,6 +1,7 @@
 // The process: the only catch and the only exit.
 import type { World } from '@clef/core';
 import type { CommandContext } from './command.ts';
+import { exitOfCancel } from './exit-codes.ts';
 import { execFailure, failsAsExec, type GlobalOptions, runProgram } from './program.ts';
 import { errorLines, renderError } from './render-error.ts';
 import { processTerminal, processWorld, type Terminal } from './terminal.ts';
@@ -25,8 +26,8 @@ function showError(error: unknown, commandLine: readonly string[], terminal: Ter
   const rendered = renderError(error);
   if (ownWords.includes('--json')) process.stderr.write(`${JSON.stringify({ error: rendered.body })}\n`);
   else for (const line of errorLines(rendered, ownWords.includes('--debug'))) terminal.talk(line);
-  const isCommandsOwn = rendered.exitCode === 126 || rendered.exitCode === 127;
-  return failsAsExec(ownWords) && !isCommandsOwn ? execFailure : rendered.exitCode;
+  const isExecs = [126, 127, exitOfCancel].includes(rendered.exitCode);
+  return failsAsExec(ownWords) && !isExecs ? execFailure : rendered.exitCode;
 }
 
 function contextOf(globals: GlobalOptions, terminal: Terminal, world: World): CommandContext {

@@ -7,6 +7,9 @@ import { fromOldSopsForm } from './old-sops-forms.ts';
 import { UsageError } from './usage-error.ts';
 import { version } from './version.ts';
 
+/** Of an error, in characters. */
+const longestMessage = 200;
+
 const exitOfExec = 125;
 
 /** What the command line asks for, before anything runs. */
@@ -251,7 +254,12 @@ function usageErrorOf(error: CommanderError): UsageError {
     near === undefined ? 'run the command with --help to see how it is written' : `did you mean ${near}?`;
   if (error.code === 'commander.unknownOption') return unknownOption(message, hint);
   if (error.code === 'commander.invalidArgument') return givenTwice(message);
-  return new UsageError(message.charAt(0).toUpperCase() + message.slice(1), hint);
+  return new UsageError(shortened(message.charAt(0).toUpperCase() + message.slice(1)), hint);
+}
+
+/** What was typed in place of a command may be anything, of any length (A24). */
+function shortened(message: string): string {
+  return message.length <= longestMessage ? message : `${message.slice(0, longestMessage - 1)}…`;
 }
 
 /** What looks like no option of anybody's may be a value that begins with a hyphen, and is not repeated. */

@@ -2,8 +2,8 @@
 import { ClefError, type ErrorClass, type ErrorFault, SopsOperationError } from '@clef/core';
 import { escapeControl } from '@clef/strict';
 import { sopsExitCodes } from './commands/sops-exit-codes.ts';
-import { exitCodes } from './exit-codes.ts';
-import { UsageError } from './usage-error.ts';
+import { exitCodes, exitOfCancel } from './exit-codes.ts';
+import { CancelledError, UsageError } from './usage-error.ts';
 
 /** An error as a face shows it. */
 export type RenderedError = {
@@ -25,7 +25,7 @@ export function renderError(error: unknown): RenderedError {
   const frames = stackFrames(error);
   if (error instanceof UsageError) {
     return {
-      exitCode: exitCodes.usage,
+      exitCode: error instanceof CancelledError ? exitOfCancel : exitCodes.usage,
       body: { class: 'usage', code: 'usage', message: error.message, hint: error.hint },
       frames,
     };

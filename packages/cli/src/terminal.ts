@@ -7,7 +7,7 @@ import { ClefError, type Progress, type World } from '@clef/core';
 import { escapeControl } from '@clef/strict';
 import { progressBar } from './progress-bar.ts';
 import { readInput } from './read-input.ts';
-import { UsageError } from './usage-error.ts';
+import { CancelledError } from './usage-error.ts';
 
 const silentSeconds = 30;
 const typingSeconds = 3600;
@@ -124,20 +124,24 @@ function loginName(): string {
 
 /**
  * Asks without echo, on the terminal.
- * @throws {UsageError} when the person cancels.
+ * @throws {CancelledError} when the person cancels.
  */
 export async function askHidden(question: string): Promise<string> {
   const { password, isCancel } = await import('@clack/prompts');
   const answer = await password({ message: question, output: process.stderr });
-  if (isCancel(answer)) throw new UsageError('Cancelled', 'run the command again');
+  if (isCancel(answer)) throw new CancelledError();
   return answer ?? '';
 }
 
-/** Asks yes or no, on the terminal; no is the default. */
+/**
+ * Asks yes or no, on the terminal; no is the default.
+ * @throws {CancelledError} when the person cancels.
+ */
 export async function askYesNo(question: string): Promise<boolean> {
   const { confirm, isCancel } = await import('@clack/prompts');
   const answer = await confirm({ message: question, initialValue: false, output: process.stderr });
-  return !isCancel(answer) && answer;
+  if (isCancel(answer)) throw new CancelledError();
+  return answer;
 }
 
 /** Resolves at the first SIGINT or SIGTERM. */

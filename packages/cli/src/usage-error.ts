@@ -10,3 +10,10 @@ export class UsageError extends Error {
     this.hint = hint;
   }
 }
+
+/** A person took the question back, with Ctrl-C or Escape: nothing was changed, exit 130. */
+export class CancelledError extends UsageError {
+  constructor() {
+    super('Cancelled, and nothing was changed', 'run the command again');
+  }
+}

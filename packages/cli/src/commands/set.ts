@@ -120,6 +120,12 @@ async function readValue(context: CommandContext, input: CommandInput): Promise<
   }
   if (file !== undefined && file !== '-')
     return withoutNewline(context, input, await readInputFile(world, file, maxValueBytes));
+  if (terminal.inputIsTerminal && (given === '-' || file === '-')) {
+    throw new UsageError(
+      'Standard input is a terminal here, which would show what is typed',
+      'leave "-" out to be asked without echo, or pipe the value in',
+    );
+  }
   if (given === undefined && file === undefined && terminal.inputIsTerminal && terminal.talkIsTerminal) {
     return new TextEncoder().encode(await askHidden(`Value of ${requiredArgument(input, 'key')}`));
   }
