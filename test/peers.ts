@@ -36,7 +36,9 @@ export type Peer =
   | 'go'
   | 'rustc'
   | 'node'
-  | 'env';
+  | 'env'
+  | 'vim'
+  | 'nano';
 
 const allowedAbsent = (process.env['CLEF_PEERS_ABSENT'] ?? '').split(',').filter((name) => name !== '');
 

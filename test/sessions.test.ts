@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runChild } from '@clef/host';
 import { describe, expect, it } from 'vitest';
+import { commands } from '../packages/cli/src/commands.ts';
 import { repositoryRoot } from './import-graph.ts';
 import { makeSandbox, type Sandbox } from './sandbox.ts';
 
@@ -26,6 +27,23 @@ describe.each(readdirSync(folder).filter((name) => name.endsWith('.md')))('%s', 
       });
     });
   }
+});
+
+const withoutSession = [
+  // Each runs until it is stopped, or is a long story; tests of their own run them.
+  ...['agent', 'demo', 'kms emulate', 'ui'],
+  // In two-people.md it is the invitation that "init" prints.
+  'recipients add',
+];
+
+it('every command for people is in a session', () => {
+  const lines = readdirSync(folder)
+    .filter((name) => name.endsWith('.md'))
+    .flatMap((name) => stepsOf(readFileSync(join(folder, name), 'utf8')).map(({ command }) => command));
+  const names = commands.filter(({ hidden }) => hidden !== true).map(({ name }) => name);
+  const isRun = (name: string): boolean =>
+    lines.some((line) => new RegExp(`(?:^|[\\s(;])(?:clef|\\./[a-z]+) ${name}(?![\\w-])`).test(line));
+  expect(names.filter((name) => !isRun(name) && !withoutSession.includes(name))).toEqual([]);
 });
 
 /** The commands of all console blocks, in order; lines after a command are what it prints. */
