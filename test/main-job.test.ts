@@ -1,7 +1,7 @@
 // The main job, end to end, with the installed command and real processes: a secret goes from a developer's `clef set`
 // through git and CI to a program in production, and nobody stores a credential. Then everything that must not happen.
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, stat, unlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, unlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +21,6 @@ import {
 import type { InstanceKind } from '@clef/emulator';
 import { openKms, parseKeyReference } from '@clef/kms';
 import { formatTimestamp } from '@clef/strict';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   type Agent,
@@ -34,6 +33,7 @@ import {
   type Environment,
   eventually,
   git,
+  installClient,
   pause,
   productionUrl,
   type Ran,
@@ -190,22 +190,6 @@ async function articleSnippet(port: number, tokenFile: string): Promise<string> 
   expect(snippet.match(/\/run\/clef\/token/g)).toHaveLength(1);
   const placed = snippet.replace(':7779', `:${port}`).replace('/run/clef/token', tokenFile);
   return `import { readFile } from 'node:fs/promises';\n${placed}console.log(DB_URL);\n`;
-}
-
-/** Installs @clef/client beside a program, as its published form: one JavaScript file. */
-async function installClient(folder: string): Promise<void> {
-  const place = join(folder, 'node_modules/@clef/client');
-  await mkdir(place, { recursive: true });
-  await writeFile(join(place, 'package.json'), '{ "type": "module", "exports": "./index.js" }');
-  await build({
-    absWorkingDir: root,
-    entryPoints: ['packages/client/src/index.ts'],
-    outfile: join(place, 'index.js'),
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    logLevel: 'warning',
-  });
 }
 
 async function runProgram(folder: string, source: string, environment: Environment = {}): Promise<Ran> {

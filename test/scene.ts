@@ -17,6 +17,7 @@ import {
   startEmulator,
 } from '@clef/emulator';
 import { type ChildHandle, runChild, startChild } from '@clef/host';
+import { build as bundle } from 'esbuild';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 export type Ran = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
@@ -146,12 +147,14 @@ export type AgentRequest = {
   readonly folder?: string;
 };
 
+export type TimedCall = RecordedCall & { readonly at: number };
+
 export type Scene = {
   readonly cloud: CloudName;
   readonly folder: string;
   readonly emulator: Emulator;
-  /** Every call to the emulated clouds, in the order in which they ended. */
-  readonly calls: readonly RecordedCall[];
+  /** Every call to the emulated clouds, in the order in which they ended; `at` is the machine's clock in milliseconds. */
+  readonly calls: readonly TimedCall[];
   /** The repository, committed and clean. */
   readonly repository: string;
   /** What CLEF_AGENT_* `clef service show api-gateway production --agent-env` prints. */
@@ -171,7 +174,7 @@ export type Scene = {
   /** A new role that may open what is sealed for this identity. */
   roleFor(identity: 'api-gateway' | 'sister', name: string): Promise<string>;
   /** The calls of one role. */
-  callsOf(role: string, operation: string): readonly RecordedCall[];
+  callsOf(role: string, operation: string): readonly TimedCall[];
   /** Packs with the role of CI and returns the artifact. */
   pack(service: string, ...options: readonly string[]): Promise<Uint8Array>;
   copyOfRepository(): Promise<string>;
@@ -182,14 +185,14 @@ export type Scene = {
 /** The kind of machine of each cloud that most of the tests run on. */
 const usualMachine = { aws: 'ec2', gcp: 'gce' } as const;
 
-/** Sets the scene: production written by a role, two services, everything committed. */
-async function setScene(cloud: CloudName): Promise<Scene> {
+/** Sets the scene in one cloud: production written by a role, two services, everything committed. */
+export async function setScene(cloud: CloudName): Promise<Scene> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'clef-main-job-')));
-  const calls: RecordedCall[] = [];
+  const calls: TimedCall[] = [];
   const emulator = await startEmulator({
     now: Date.now,
     randomBytes: (length) => new Uint8Array(randomBytes(length)),
-    onCall: (call) => void calls.push(call),
+    onCall: (call) => void calls.push({ ...call, at: Date.now() }),
   });
   try {
     return await build(cloud, { folder, emulator, calls });
@@ -381,7 +384,7 @@ export async function git(cwd: string, environment: Environment, ...args: readon
 }
 
 /** NAME=VALUE lines, as `--agent-env` prints them. */
-function variablesOf(text: string): Environment {
+export function variablesOf(text: string): Environment {
   const lines = text.split('\n').filter((line) => line !== '');
   return Object.fromEntries(
     lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
@@ -428,6 +431,22 @@ async function startAgent(folder: string, pinned: Environment, wanted: AgentRequ
       return (await child.exited).exitCode;
     },
   };
+}
+
+/** Installs @clef/client beside a program, as its published form: one JavaScript file. */
+export async function installClient(folder: string): Promise<void> {
+  const place = join(folder, 'node_modules/@clef/client');
+  await mkdir(place, { recursive: true });
+  await writeFile(join(place, 'package.json'), '{ "type": "module", "exports": "./index.js" }');
+  await bundle({
+    absWorkingDir: fileURLToPath(new URL('..', import.meta.url)),
+    entryPoints: ['packages/client/src/index.ts'],
+    outfile: join(place, 'index.js'),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'warning',
+  });
 }
 
 /** The administrator of the emulated clouds. */

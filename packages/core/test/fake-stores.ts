@@ -36,16 +36,23 @@ type State = {
   answer: { status: number; headers: Readonly<Record<string, string>> } | undefined;
   onRead: () => void;
   requests: string[];
+  readonly isAllowed: (authorization: string | undefined) => boolean;
 };
 
-/** A store with nothing in it. */
-export async function fakeStore(kind: StoreKind): Promise<FakeStore> {
+const testToken = (authorization: string | undefined): boolean => authorization === 'Bearer test-token';
+
+/**
+ * A store with nothing in it.
+ * @param isAllowed - Whether whoever sends this `Authorization` may come in; S3 asks nobody.
+ */
+export async function fakeStore(kind: StoreKind, isAllowed = testToken): Promise<FakeStore> {
   const state: State = {
     bytes: undefined,
     generation: 0,
     answer: undefined,
     onRead: () => undefined,
     requests: [],
+    isAllowed,
   };
   const server = createServer((request, response) => void respond(kind, state, request, response));
   servers.push(server);
@@ -102,7 +109,7 @@ async function respond(
   if (state.answer !== undefined) {
     response.writeHead(state.answer.status, state.answer.headers);
     response.end(kind === 's3' ? s3Error(state.answer.status) : '');
-  } else if (kind !== 's3' && request.headers.authorization !== 'Bearer test-token') {
+  } else if (kind !== 's3' && !state.isAllowed(request.headers.authorization)) {
     response.writeHead(401).end();
   } else if (request.method === 'GET') read(kind, state, response);
   else write(kind, state, request, Buffer.concat(chunks), response);
