@@ -1,17 +1,18 @@
-// Vault's transit engine with one key, `team/transit/clef`, that encrypts for real.
+// Vault's transit engine at `team/transit` with a few keys that encrypt for real.
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { JsonAnswer, Service } from './answer-json.ts';
 
 export const vaultToken = 'example-token';
 
 /** Encrypts and decrypts under associated data, as Vault answers. */
-export function fakeVaultTransit(): Service {
-  const secret = randomBytes(32);
+export function fakeVaultTransit(names: readonly string[] = ['clef']): Service {
+  const secrets = new Map(names.map((name) => [name, randomBytes(32)]));
   return ({ path, headers, body }) => {
     if (headers['x-vault-token'] !== vaultToken)
       return { status: 403, value: { errors: ['permission denied'] } };
-    const [, verb] = /^\/v1\/team\/transit\/(encrypt|decrypt)\/clef$/.exec(path) ?? [];
-    if (verb === undefined) return { status: 404, value: { errors: [] } };
+    const [, verb, name = ''] = /^\/v1\/team\/transit\/(encrypt|decrypt)\/([a-z-]+)$/.exec(path) ?? [];
+    const secret = secrets.get(name);
+    if (secret === undefined) return { status: 404, value: { errors: [] } };
     const aad = Buffer.from(body['associated_data'] ?? '', 'base64');
     return verb === 'encrypt'
       ? sealed(secret, aad, Buffer.from(body['plaintext'] ?? '', 'base64'))

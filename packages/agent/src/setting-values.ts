@@ -114,8 +114,7 @@ export function parseKmsKey(text: string): KmsKey {
     throw new Fault('is not a KMS key: an age key is given as CLEF_AGENT_AGE_KEY_FILE');
   if (reference.kind === 'gcpkms' && reference.version !== undefined)
     throw new Fault('names one version of a key: leave it out');
-  if (reference.kind === 'awskms' || reference.kind === 'gcpkms') return reference;
-  throw new Fault(`${reference.kind}:// is not supported yet: use awskms:// or gcpkms://`);
+  return reference;
 }
 
 export function parseVerifyKeys(text: string): readonly VerifySlot[] {

@@ -77,7 +77,7 @@ function shapeFaults(features: readonly Feature[]): readonly Fault[] {
 }
 
 /** Of the kinds of keys that SOPS knows, those that a cell may be encrypted to. */
-const listsOfCells: ReadonlySet<string> = new Set(['age', 'kms', 'gcp_kms']);
+const listsOfCells: ReadonlySet<string> = new Set(['age', 'kms', 'gcp_kms', 'azure_kv', 'hc_vault']);
 
 function metadataFaults({ metadata }: SopsFile): readonly Fault[] {
   const faults: Fault[] = [];

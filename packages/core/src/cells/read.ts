@@ -4,8 +4,6 @@ import {
   type DataKey,
   decryptTree,
   parseSopsFile,
-  recipientName,
-  recipientsOf,
   SopsError,
   type SopsFile,
   type Tree,
@@ -24,7 +22,7 @@ import { foreignContent } from './foreign-content.ts';
 import { checkProfile, checkValues } from './profile.ts';
 import { emptySidecar, parseSidecar, type Sidecar } from './sidecar.ts';
 import { fromSopsError } from './sops-errors.ts';
-import { sopsRecipient } from './sops-recipients.ts';
+import { namesInFile, readerName } from './sops-recipients.ts';
 
 const maxCellBytes = 64 * 1024 * 1024;
 /** A cell may have no alias at all; a few are read so that the refusal can say where. */
@@ -102,11 +100,11 @@ export async function openCell(repository: Repository, cell: Cell): Promise<Open
 }
 
 /** What everything that only reads does where the file's recipients are not those of the manifest. */
-export function warnOfDifferentRecipients({ manifest, world }: Repository, sealed: SealedCell): void {
-  const difference = recipientDifference(manifest, sealed);
+export function warnOfDifferentRecipients(repository: Repository, sealed: SealedCell): void {
+  const difference = recipientDifference(repository, sealed);
   if (difference === undefined) return;
   const message = `the recipients of "${sealed.cell.label}" are not those of clef.yaml (${difference})`;
-  world.notify({ level: 'warning', message });
+  repository.world.notify({ level: 'warning', message });
 }
 
 /** Decrypts a cell that was read before. */
@@ -123,7 +121,7 @@ export async function openSealedCell(repository: Repository, sealed: SealedCell)
 /** The data key of a cell, from whichever key of ours opens it: age keys first, as they ask nobody. */
 export async function unlock(repository: Repository, { cell, file }: SealedCell): Promise<DataKey> {
   const { world } = repository;
-  const recipients = fileRecipients(file);
+  const recipients = namesInFile(world, file);
   try {
     return await unwrapDataKey(file, {
       ageIdentities: () => findAgeIdentities(world, recipients),
@@ -180,9 +178,12 @@ async function noKeyOpens(
 /**
  * Who the file is encrypted to and the manifest does not name, or the reverse, in words; `undefined` where both agree.
  */
-export function recipientDifference(manifest: Manifest, { cell, file }: SealedCell): string | undefined {
+export function recipientDifference(
+  { manifest, world }: Pick<Repository, 'manifest' | 'world'>,
+  { cell, file }: SealedCell,
+): string | undefined {
   const wanted = new Map(wantedRecipients(manifest, cell));
-  const found = new Set(fileRecipients(file));
+  const found = new Set(namesInFile(world, file));
   const added = [...wanted].filter(([key]) => !found.has(key)).map(([, name]) => name);
   const removed = [...found].filter((key) => !wanted.has(key)).map((key) => shorten(key));
   const parts = [
@@ -194,7 +195,7 @@ export function recipientDifference(manifest: Manifest, { cell, file }: SealedCe
 
 /** @throws {ClefError} `recipients_differ`, naming who would be added or removed. */
 export function refuseDifferentRecipients(repository: Repository, sealed: SealedCell, verb: string): void {
-  const difference = recipientDifference(repository.manifest, sealed);
+  const difference = recipientDifference(repository, sealed);
   if (difference === undefined) return;
   throw new ClefError({
     code: 'recipients_differ',
@@ -209,12 +210,8 @@ function wantedRecipients(manifest: Manifest, cell: Cell): readonly (readonly [k
   const { people, encryptTo } = cellRecipients(manifest, cell);
   return [
     ...people.map(({ person, key }) => [key.text, person] as const),
-    ...encryptTo.map((key) => [recipientName(sopsRecipient(key)), key.text] as const),
+    ...encryptTo.map((key) => [readerName(key), key.text] as const),
   ];
-}
-
-function fileRecipients(file: SopsFile): readonly string[] {
-  return recipientsOf(file).map(recipientName);
 }
 
 function shorten(key: string): string {

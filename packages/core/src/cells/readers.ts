@@ -1,10 +1,10 @@
 // Who gains and who loses a cell when its stanzas are made anew: what the file says now against what a manifest grants.
 
 import { recipientName, recipientsOf } from '@clef/sops';
-import { cellRecipients } from '../manifest/access.ts';
 import type { CellName, Manifest } from '../manifest/manifest.ts';
+import type { World } from '../world.ts';
 import type { SealedCell } from './read.ts';
-import { sopsRecipient } from './sops-recipients.ts';
+import { manifestReaders, namesInFile } from './sops-recipients.ts';
 
 /** One key that begins or ceases to open one cell. */
 export type ReaderChange = {
@@ -26,12 +26,13 @@ export type JudgedChange = ReaderChange & { readonly isExpected: boolean };
  * @param after - The manifest whose recipients the cell will have.
  */
 export function readerChanges(
+  world: Pick<World, 'environment'>,
   sealed: SealedCell,
   before: Manifest,
   after: Manifest,
 ): readonly JudgedChange[] {
   const { cell, file } = sealed;
-  const found = recipientsOf(file).map(recipientName);
+  const found = namesInFile(world, file);
   const [old, wanted] = [readersOf(before, cell), readersOf(after, cell)];
   const owners = new Map([...ownersOf(after), ...ownersOf(before)]);
   const gains = [...wanted].filter((key) => !found.includes(key));
@@ -56,11 +57,7 @@ export function hasSameReaders(before: Manifest, after: Manifest, cell: CellName
 }
 
 function readersOf(manifest: Manifest, cell: CellName): ReadonlySet<string> {
-  const { people, encryptTo } = cellRecipients(manifest, cell);
-  return new Set([
-    ...people.map(({ key }) => key.text),
-    ...encryptTo.map((key) => recipientName(sopsRecipient(key))),
-  ]);
+  return new Set(manifestReaders(manifest, cell).map(({ name }) => name));
 }
 
 function ownersOf({ recipients }: Manifest): readonly (readonly [key: string, person: string])[] {

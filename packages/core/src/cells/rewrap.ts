@@ -1,13 +1,13 @@
 // The data keys of cells and whom each is wrapped for. Recipients come from the manifest and never from the file: a
 // stanza that somebody wrote into a file is never wrapped for again (catalogue INV-07).
-import { addRecipients, recipientName, rotateDataKey } from '@clef/sops';
+import { addRecipients, rotateDataKey } from '@clef/sops';
 import type { Manifest } from '../manifest/manifest.ts';
 import type { Repository } from '../repository.ts';
 import type { FileChange } from '../transaction/commit-files.ts';
 import { inParallel } from './in-parallel.ts';
 import { checkedBytes, inSops } from './in-sops.ts';
 import { refuseDifferentRecipients, type SealedCell, unlock } from './read.ts';
-import { manifestRecipients } from './sops-recipients.ts';
+import { manifestReaders, manifestRecipients, sopsRecipient, vaultAddress } from './sops-recipients.ts';
 
 /** `wrap`: the data key that is there, also for newcomers. `rotate`: a new data key, for exactly those granted. */
 export type Rewrapping = 'wrap' | 'rotate';
@@ -39,10 +39,11 @@ export async function planRecipients(
 ): Promise<FileChange> {
   refuseDifferentRecipients(repository, sealed, 'let somebody into');
   const { cell, file } = sealed;
-  const present = new Set(manifestRecipients(repository.manifest, cell).map(recipientName));
-  const added = manifestRecipients(manifest, cell).filter(
-    (recipient) => !present.has(recipientName(recipient)),
-  );
+  const present = new Set(manifestReaders(repository.manifest, cell).map(({ name }) => name));
+  const address = vaultAddress(repository.world);
+  const added = manifestReaders(manifest, cell)
+    .filter(({ name }) => !present.has(name))
+    .map(({ key }) => sopsRecipient(key, address));
   const dataKey = await unlock(repository, sealed);
   const changed = await inSops(repository, cell, (context) => addRecipients(file, dataKey, added, context));
   return { path: cell.path, before: sealed.bytes, after: checkedBytes(cell, changed) };
@@ -59,7 +60,7 @@ export async function planRotation(
   manifest: Manifest,
 ): Promise<FileChange> {
   const { cell, file } = sealed;
-  const recipients = manifestRecipients(manifest, cell);
+  const recipients = manifestRecipients(repository.world, manifest, cell);
   const dataKey = await unlock(repository, sealed);
   const changed = await inSops(repository, cell, (context) =>
     rotateDataKey(file, dataKey, recipients, context),

@@ -6,7 +6,8 @@ import { type CellRecipients, cellRecipients } from '../manifest/access.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { type Repository, readFileIn } from '../repository.ts';
 import type { FileChange } from '../transaction/commit-files.ts';
-import { sopsRecipient } from './sops-recipients.ts';
+import type { World } from '../world.ts';
+import { sopsRecipient, vaultAddress } from './sops-recipients.ts';
 
 export const sopsConfigName = '.sops.yaml';
 
@@ -32,22 +33,40 @@ export async function planSopsConfig(
   manifest: Manifest,
 ): Promise<readonly FileChange[]> {
   const { state, bytes } = await readSopsConfig(repository);
-  return state === 'ours' ? sopsConfigChange(manifest, bytes) : [];
+  return state === 'ours' ? sopsConfigChange(repository.world, manifest, bytes) : [];
 }
 
-/** The change from `before` to what the manifest gives; none where that is there already. */
-export function sopsConfigChange(manifest: Manifest, before: Uint8Array | undefined): readonly FileChange[] {
-  const after = new TextEncoder().encode(sopsConfigText(manifest));
+/**
+ * The change from `before` to what the manifest gives; none where that is there already.
+ * @throws {ClefError} `endpoint_refused` where a key is Vault's, and neither `VAULT_ADDR` nor the file before says where that is.
+ */
+export function sopsConfigChange(
+  world: Pick<World, 'environment'>,
+  manifest: Manifest,
+  before: Uint8Array | undefined,
+): readonly FileChange[] {
+  const address = vaultAddress(world) ?? addressIn(before);
+  const after = new TextEncoder().encode(sopsConfigText(manifest, address));
   if (before !== undefined && Buffer.compare(before, after) === 0) return [];
   return [{ path: sopsConfigName, before, after }];
+}
+
+/** The Vault of a file that we wrote, so that whoever does not use Vault changes nothing about it. */
+function addressIn(config: Uint8Array | undefined): string | undefined {
+  const text = config === undefined ? '' : new TextDecoder().decode(config);
+  if (!text.startsWith(signature)) return undefined;
+  return /^ {4}hc_vault_transit_uri: >-\n +(https?:\/\/[^/\s]+)\/v1\//m.exec(text)?.[1];
 }
 
 /**
  * The text: for each environment one rule for all namespaces, also those to come, and before them a rule for each set of
  * namespaces that is read by others.
+ * @param address - Of the Vault; where there is no key of one, it need not be known.
  */
-export function sopsConfigText(manifest: Manifest): string {
-  const rules = environmentsBySpecificity(manifest).map((environment) => rulesOf(manifest, environment));
+export function sopsConfigText(manifest: Manifest, address: string | undefined): string {
+  const rules = environmentsBySpecificity(manifest).map((environment) =>
+    rulesOf(manifest, environment, address),
+  );
   const lines = [...rules.flatMap(({ exact }) => exact), ...rules.flatMap(({ rest }) => rest)];
   return `${[signature, lines.length === 0 ? 'creation_rules: []' : 'creation_rules:', ...lines].join('\n')}\n`;
 }
@@ -60,12 +79,13 @@ function environmentsBySpecificity({ environments }: Manifest): readonly string[
 function rulesOf(
   manifest: Manifest,
   environment: string,
+  address: string | undefined,
 ): { readonly exact: readonly string[]; readonly rest: readonly string[] } {
   // "*" is no legal name, so no rule names it: what it is granted is what a namespace to come would be.
-  const general = keyLines(cellRecipients(manifest, { namespace: '*', environment }));
+  const general = keyLines(cellRecipients(manifest, { namespace: '*', environment }), address);
   const special = new Map<string, string[]>();
   for (const { name } of manifest.namespaces) {
-    const keys = keyLines(cellRecipients(manifest, { namespace: name, environment })).join('\n');
+    const keys = keyLines(cellRecipients(manifest, { namespace: name, environment }), address).join('\n');
     if (keys !== general.join('\n')) special.set(keys, [...(special.get(keys) ?? []), name]);
   }
   const rule = (namespaces: string, keys: readonly string[]): readonly string[] =>
@@ -93,8 +113,8 @@ function pathExpression(pattern: string, namespaces: string, environment: string
 }
 
 /** One key a line, so that a diff shows whose key came or went. */
-function keyLines({ people, encryptTo }: CellRecipients): readonly string[] {
-  const cloud = encryptTo.map(sopsRecipient);
+function keyLines({ people, encryptTo }: CellRecipients, address: string | undefined): readonly string[] {
+  const cloud = encryptTo.map((key) => sopsRecipient(key, address));
   const namesOf = (type: string): readonly string[] =>
     cloud.filter((recipient) => recipient.type === type).map(recipientName);
   return [
@@ -104,6 +124,8 @@ function keyLines({ people, encryptTo }: CellRecipients): readonly string[] {
     ),
     ...folded('kms', namesOf('kms')),
     ...folded('gcp_kms', namesOf('gcp_kms')),
+    ...folded('azure_keyvault', namesOf('azure_kv')),
+    ...folded('hc_vault_transit_uri', namesOf('hc_vault')),
   ];
 }
 

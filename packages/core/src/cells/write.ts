@@ -334,7 +334,7 @@ export async function planEmptyCell(repository: Repository, cell: Cell): Promise
 }
 
 async function createFile(repository: Repository, cell: Cell, edit: CellEdit): Promise<SopsFile> {
-  const recipients = manifestRecipients(repository.manifest, cell);
+  const recipients = manifestRecipients(repository.world, repository.manifest, cell);
   if (recipients.length === 0) {
     throw new ClefError({
       code: 'no_recipients',

@@ -224,8 +224,8 @@ type KindRule = {
 };
 
 const encryptToKinds: KindRule = {
-  now: ['awskms', 'gcpkms'],
-  later: ['azurekms', 'hashivault', 'pgp'],
+  now: ['awskms', 'gcpkms', 'azurekms', 'hashivault'],
+  later: ['pgp'],
   wanted: '"encrypt_to" wants a KMS key; age keys belong to "recipients" and are granted by "access"',
 };
 const personKinds: KindRule = {
@@ -234,8 +234,8 @@ const personKinds: KindRule = {
   wanted: 'A person is known by public age keys (age1…)',
 };
 const sealKinds: KindRule = {
-  now: ['awskms', 'gcpkms', 'age'],
-  later: ['azurekms', 'hashivault'],
+  now: ['awskms', 'gcpkms', 'azurekms', 'hashivault', 'age'],
+  later: [],
   wanted: '"seal" wants a KMS key or a public age key',
 };
 const signKinds: KindRule = {
@@ -348,13 +348,20 @@ function checkKeysOfPeople(check: Check, people: readonly Person[]): void {
   }
 }
 
+/** Whose policies cannot tell what a key is used for, so that whoever may use it opens everything that is sealed with it. */
+const withoutContextPolicy: Partial<Record<KeyKind, string>> = {
+  gcpkms: 'Google Cloud',
+  azurekms: 'Azure',
+  hashivault: 'Vault',
+};
+
 /**
  * A sealing key opens artifacts only: one that cells are encrypted to would open them as well. Sharing is safe only on
  * AWS, where a key policy can demand the encryption context.
  */
 function checkSealingKeys(check: Check, manifest: Manifest): void {
   const cellKeys = new Map(
-    manifest.environments.flatMap(({ name, encryptTo }) => encryptTo.map((key) => [key.text, name])),
+    manifest.environments.flatMap(({ name, encryptTo }) => encryptTo.map((key) => [keyIdentity(key), name])),
   );
   const sealed = new Map<string, string>();
   for (const [index, service] of manifest.serviceIdentities.entries()) {
@@ -362,7 +369,7 @@ function checkSealingKeys(check: Check, manifest: Manifest): void {
     for (const [environment, { seal }] of service.environments) {
       const place = [...path, 'environments', environment, 'seal'];
       const use = `${service.name} in ${environment}`;
-      const encrypted = cellKeys.get(seal.text);
+      const encrypted = cellKeys.get(keyIdentity(seal));
       if (encrypted !== undefined) {
         check.report(
           place,
@@ -371,16 +378,17 @@ function checkSealingKeys(check: Check, manifest: Manifest): void {
           'make a KMS key of its own for sealing',
         );
       }
-      const other = sealed.get(seal.text);
-      if (seal.kind === 'gcpkms' && other !== undefined) {
+      const other = sealed.get(keyIdentity(seal));
+      const cloud = withoutContextPolicy[seal.kind];
+      if (cloud !== undefined && other !== undefined) {
         check.report(
           place,
           'config',
-          `${use} shares its sealing key with ${other}; on Google Cloud each needs its own`,
+          `${use} shares its sealing key with ${other}; on ${cloud} each needs its own`,
           'make one KMS key for each identity and environment',
         );
       }
-      sealed.set(seal.text, use);
+      sealed.set(keyIdentity(seal), use);
     }
   }
 }
@@ -410,9 +418,10 @@ function checkSigningKeys(check: Check, manifest: Manifest): void {
   }
 }
 
-/** The key behind a reference: without the version, and of a multi-region key without its region. */
+/** The key behind a reference, as rights are given to it: without the version, and of a multi-region key without its region. */
 function keyIdentity(key: KeyReference): string {
   if (key.kind === 'gcpkms') return `gcpkms://${key.resource}`;
+  if (key.kind === 'azurekms') return `azurekms://${key.vault}/${key.name}`.toLowerCase();
   return key.kind === 'awskms' && key.keyId.startsWith('mrk-') ? `${key.account} ${key.keyId}` : key.text;
 }
 

@@ -79,7 +79,9 @@ export type ServiceEnvironment = {
 };
 
 const name = (about: string) => patterned(namePattern, about);
-const keyReference = text('A key: age1…, awskms:///ARN, gcpkms://projects/…, ed25519:… or p256:…');
+const keyReference = text(
+  'A key: age1…, awskms:///ARN, gcpkms://projects/…, azurekms://NAME.vault.azure.net/KEY/VERSION, hashivault://MOUNT/KEY, ed25519:… or p256:…',
+);
 const publicKey = text(
   'A public key: ed25519: or p256:, then base64. A key that is trusted no longer becomes retired: and its ID, in its place',
 );

@@ -56,7 +56,7 @@ async function planSync(repository: Repository, { force }: SyncRequest) {
   );
   const { state, bytes } = await readSopsConfig(repository);
   const change: readonly FileChange[] =
-    state === 'foreign' && !force ? [] : sopsConfigChange(manifest, bytes);
+    state === 'foreign' && !force ? [] : sopsConfigChange(repository.world, manifest, bytes);
   const sopsConfig: SyncResult['sopsConfig'] =
     change.length > 0 ? 'written' : state === 'foreign' ? 'foreign' : 'unchanged';
   return {

@@ -85,7 +85,9 @@ type Planned = {
 
 async function planChange(repository: Repository, { plan: planOf, how }: ReadersChange): Promise<Planned> {
   const plan = await planOf(repository);
-  const changes = plan.cells.flatMap((sealed) => readerChanges(sealed, repository.manifest, plan.manifest));
+  const changes = plan.cells.flatMap((sealed) =>
+    readerChanges(repository.world, sealed, repository.manifest, plan.manifest),
+  );
   // Wrapping leaves such a file alone: it is refused when its turn comes.
   const reasons = how === 'wrap' ? [] : changes.filter(({ isExpected }) => !isExpected).map(surprise);
   const doubts = { ...plan.doubts, reasons: [...plan.doubts.reasons, ...reasons.slice(0, mostReasons)] };

@@ -27,6 +27,7 @@ const services = (entries: string) => manifestText({ service_identities: `servic
 const service = (environment: string) =>
   services(`  - { name: api, namespaces: [database], environments: { production: ${environment} } }`);
 const pattern = (text: string) => manifestText({ file_pattern: `file_pattern: §${text}` });
+const azureKey = (version: number) => `azurekms://vault.vault.azure.net/key/${String(version).repeat(32)}`;
 const encryptTo = (text: string) => environments(`  - { name: production, encrypt_to: ${text} }`);
 const fakePrivateKey = `AGE-SECRET-KEY-1${'Q'.repeat(58)}`;
 
@@ -727,13 +728,35 @@ describe('keys', () => {
     ['an age key in encrypt_to', encryptTo(`§${age.bob}`), 'config', /"encrypt_to" wants a KMS key/],
     ['a list in which one is wrong', encryptTo(`[${awsKey}, §5]`), 'config', /found a number/],
     ['one key twice in encrypt_to', encryptTo(`§[${awsKey}, ${awsKey}]`), 'config', /twice/],
+    ['PGP comes later', encryptTo(`§pgp:${'A'.repeat(40)}`), 'config', /not supported/],
+    ...[
+      [azureKey(0), azureKey(1), 'Azure'] as const,
+      ['hashivault://transit/key', 'hashivault://transit/key', 'Vault'] as const,
+    ].flatMap(([first, second, cloud]): Row[] => [
+      [
+        `B24: a key of ${cloud} that seals for two environments`,
+        services(
+          `  - { name: api, namespaces: [database], environments: { staging: { seal: "${first}" }, production: { seal: §"${second}" } } }`,
+        ),
+        'config',
+        new RegExp(`on ${cloud} each needs its own`),
+      ],
+      [
+        `B24: a key of ${cloud} that cells are encrypted to may not seal, whatever its version`,
+        manifestText({
+          environments: `environments:\n  - { name: production, encrypt_to: "${first}" }\n  - { name: development }`,
+          service_identities: `service_identities:\n  - { name: api, namespaces: [database], environments: { development: { seal: §"${second}" } } }`,
+        }),
+        'config',
+        /"encrypt_to" in "production" is used for sealing too/,
+      ],
+    ]),
     [
-      'Azure comes later',
-      encryptTo(`§azurekms://vault.vault.azure.net/key/${'0'.repeat(32)}`),
+      'Vault does not sign yet',
+      service(`{ seal: "${awsKey}", sign: §hashivault://transit/key }`),
       'config',
       /not supported/,
     ],
-    ['Vault comes later', service('{ seal: §hashivault://transit/key }'), 'config', /not supported/],
     [
       'B24: a key that cells are encrypted to may not seal',
       manifestText({

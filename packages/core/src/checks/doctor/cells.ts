@@ -22,7 +22,7 @@ export async function checkCells(
   const sealed = (
     await Promise.all(cells.map((cell) => reported(report, () => readSealedCell(repository, cell))))
   ).filter((cell) => cell !== undefined);
-  for (const cell of sealed) checkRecipients(manifest, cell, report);
+  for (const cell of sealed) checkRecipients(repository, cell, report);
   report.ok(`${sealed.length} of ${cells.length} cells are there`);
   const own = (await reported(report, () => ownRecipients(repository.world))) ?? [];
   if (open) await tryToOpen(repository, sealed, report);
@@ -47,8 +47,8 @@ export async function checkIgnored({ world, root, manifest }: Repository, report
     );
 }
 
-function checkRecipients(manifest: Manifest, sealed: SealedCell, report: Report): void {
-  const difference = recipientDifference(manifest, sealed);
+function checkRecipients(repository: Repository, sealed: SealedCell, report: Report): void {
+  const difference = recipientDifference(repository, sealed);
   if (difference === undefined) return;
   report.problem(
     `The recipients of "${sealed.cell.label}" are not those of clef.yaml (${difference})`,
