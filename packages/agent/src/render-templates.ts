@@ -114,10 +114,7 @@ async function prepareTarget(
   { template, to }: { readonly template: string; readonly to: string },
   { isDiskAllowed }: RenderOptions,
 ): Promise<Target> {
-  if (!isDiskAllowed && !(await isInMemory(dirname(to)))) {
-    const message = `${to} would not be on a memory-backed file system (tmpfs): use /dev/shm, a tmpfs volume, or --allow-disk`;
-    throw new StartFailure(exitCodes.policy, 'disk', message);
-  }
+  if (!isDiskAllowed) await refuseDisk(to);
   try {
     const bytes = await readRegularFile(await realpath(template), { maxBytes: maxTemplateBytes });
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -129,6 +126,12 @@ async function prepareTarget(
       throw new StartFailure(exitCodes.config, 'template', `${template} is not UTF-8`);
     throw new StartFailure(exitCodes.machine, 'template', `${template} cannot be read`);
   }
+}
+
+async function refuseDisk(to: string): Promise<void> {
+  if (await isInMemory(dirname(to))) return;
+  const message = `${to} would not be on a memory-backed file system (tmpfs): use /dev/shm, a tmpfs volume, or --allow-disk`;
+  throw new StartFailure(exitCodes.policy, 'disk', message);
 }
 
 async function isInMemory(directory: string): Promise<boolean> {
@@ -153,6 +156,8 @@ async function findOwner(owner: string | undefined): Promise<FileOwner | undefin
 async function renderAll({ targets, options, owner }: Desk, revision: Revision): Promise<boolean> {
   const values = valuesOf(revision);
   const texts = targets.map(({ template }) => new TextEncoder().encode(fillTemplate(template, values)));
+  // Again each time: a volume may be unmounted, or a folder replaced, while we wait for the next revision.
+  if (!options.isDiskAllowed) for (const { to } of targets) await refuseDisk(to);
   let hasChanged = false;
   for (const [index, target] of targets.entries()) {
     const bytes = texts[index] as Uint8Array;

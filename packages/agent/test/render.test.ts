@@ -1,5 +1,16 @@
 // `clef agent render`: files in memory, whole or not at all, with the owner and mode they are to have.
-import { access, chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type RunningAgent, type Stage, setStage } from './stage.ts';
@@ -113,6 +124,25 @@ describe('nothing is written', () => {
       expect(await exists(join(disk, 'app.env'))).toBe(false);
       expect(await stage.run({}, {}, [...words, '--allow-disk']).exit).toBe(0);
       expect(await exists(join(disk, 'app.env'))).toBe(true);
+    } finally {
+      await rm(disk, { recursive: true });
+    }
+  });
+
+  test('on a disk that has come into the place of the memory since', async () => {
+    await stage.publish({ secrets: { DB_URL: 'one' } });
+    const agent = render();
+    await until(() => exists(join(memory, 'app.env')));
+    const disk = join(process.cwd(), 'node_modules', `.clef-render-later-${process.pid}`);
+    await mkdir(disk);
+    try {
+      await rm(memory, { recursive: true });
+      await symlink(disk, memory);
+      await stage.publish({ secrets: { DB_URL: 'two' } });
+      await until(async () => events(agent).includes('disk'));
+      agent.signal('SIGTERM');
+      expect(await agent.exit).toBe(0);
+      expect(await readdir(disk)).toEqual([]);
     } finally {
       await rm(disk, { recursive: true });
     }
