@@ -58,7 +58,7 @@ describe('D18: the age test kit', () => {
   it('is run as a whole', () => {
     expect(vectors).toHaveLength(143);
     console.log(
-      `age test kit: ${withKeys.length} by our own reader, ${withPassphrase.length} with a passphrase`,
+      `age test kit: ${withKeys.length} with keys by our own reader; ${withPassphrase.length} with a passphrase by the library`,
     );
     expect([withKeys.length, withPassphrase.length]).toMatchInlineSnapshot(`
       [

@@ -41,6 +41,9 @@ const yamlWords = words(
   '# c\n',
 );
 
+// Blanks within a value are what a careless pattern takes quadratic time for.
+const blanks = text(`[s]\nk = x${' '.repeat(maxBytes - 12)}y\n`);
+
 export const parsers: Readonly<Record<string, TextParser>> = {
   yaml: formatParser('yaml', yamlWords),
   json: formatParser(
@@ -127,7 +130,8 @@ function text(characters: string): Uint8Array {
 }
 
 function formatParser(format: FormatName, grammar: readonly string[]): TextParser {
-  return { corpus: filesOf(format), words: grammar, read: (bytes) => readBoth(format, bytes), passes: 2 };
+  const corpus = format === 'ini' ? [...filesOf(format), blanks] : filesOf(format);
+  return { corpus, words: grammar, read: (bytes) => readBoth(format, bytes), passes: 2 };
 }
 
 function filesOf(format: FormatName): Uint8Array[] {
