@@ -75,6 +75,8 @@ function garbageCollector(): () => void {
       setFlagsFromString('--no-expose-gc');
       // Requests leave nothing behind: the room for new objects need not grow beyond what the start made of it.
       setFlagsFromString('--semi-space-growth-factor=1');
+      // In so little room, threads that help to collect cost more than they save.
+      setFlagsFromString('--no-parallel-scavenge');
     }
     collect();
   };

@@ -15,6 +15,8 @@ export type ConnectionLimits = {
 };
 
 type Connection = {
+  /** The place of its last request, or of its opening when it made none, among all of them. */
+  lastUse: number;
   requests: number;
   pipelined: number;
   reply: ServerResponse | undefined;
@@ -26,8 +28,8 @@ type Connection = {
 export type Connections = ReturnType<typeof trackConnections>;
 
 export function trackConnections(limits: ConnectionLimits) {
-  /** In the order of their last request, or of their opening when they made none. */
   const connections = new Map<Duplex, Connection>();
+  let uses = 0;
   let tick = 0;
   let streams = 0;
   const timer = setInterval(() => {
@@ -47,7 +49,7 @@ export function trackConnections(limits: ConnectionLimits) {
     /** Returns false when there is no room: every other connection has a request in progress. */
     open(socket: Duplex): boolean {
       if (connections.size - streams >= limits.maxConnections && !evictOldest(connections)) return false;
-      connections.set(socket, newConnection());
+      connections.set(socket, newConnection(uses++));
       socket.once('close', () => {
         if (connections.get(socket)?.isStream === true) streams -= 1;
         connections.delete(socket);
@@ -79,10 +81,9 @@ export function trackConnections(limits: ConnectionLimits) {
       if (connection === undefined || connection.isEnding) return 'ignore';
       connection.pipelined = isBusy(connection) ? connection.pipelined + 1 : 0;
       connection.requests += 1;
+      connection.lastUse = uses++;
       connection.reply = reply;
       connection.sinceTick = tick;
-      connections.delete(socket);
-      connections.set(socket, connection);
       const hasMore =
         connection.requests < limits.maxRequestsPerConnection && connection.pipelined < limits.maxPipelined;
       if (!hasMore) connection.isEnding = true;
@@ -116,8 +117,9 @@ export function trackConnections(limits: ConnectionLimits) {
   };
 }
 
-function newConnection(): Connection {
+function newConnection(lastUse: number): Connection {
   return {
+    lastUse,
     requests: 0,
     pipelined: 0,
     reply: undefined,
@@ -136,11 +138,13 @@ function isBusy(connection: Connection): boolean {
  * of them lock every honest client out.
  */
 function evictOldest(connections: Map<Duplex, Connection>): boolean {
-  for (const [socket, connection] of connections) {
-    if (isBusy(connection)) continue;
-    connections.delete(socket);
-    socket.destroy();
-    return true;
+  let oldest: [Duplex, Connection] | undefined;
+  for (const entry of connections) {
+    if (!isBusy(entry[1]) && entry[1].lastUse < (oldest?.[1].lastUse ?? Number.POSITIVE_INFINITY))
+      oldest = entry;
   }
-  return false;
+  if (oldest === undefined) return false;
+  connections.delete(oldest[0]);
+  oldest[0].destroy();
+  return true;
 }

@@ -221,23 +221,29 @@ function answer(
 ): void {
   const turn = desk.connections.begin(message.socket, response);
   if (turn === 'ignore') return;
-  const send = (reply: Reply): void => deliver(desk, message, response, reply, turn);
-  const fail = (cause: unknown): void => {
-    desk.options.onFault?.(cause);
-    if (response.headersSent) message.socket.destroy();
-    else send(replyTo(desk, 'internal'));
-  };
   try {
     const reply = judgePeer(desk, message, admission) ?? respond(desk, message, admission, body);
     if (reply instanceof Promise) {
       reply
         .then((early) => early ?? respond(desk, message, admission, body))
-        .then(send)
-        .catch(fail);
-    } else send(reply);
+        .then((late) => deliver(desk, message, response, late, turn))
+        .catch((cause: unknown) => fail(desk, message, response, cause, turn));
+    } else deliver(desk, message, response, reply, turn);
   } catch (cause) {
-    fail(cause);
+    fail(desk, message, response, cause, turn);
   }
+}
+
+function fail(
+  desk: Desk,
+  message: IncomingMessage,
+  response: ServerResponse,
+  cause: unknown,
+  turn: 'last' | 'more',
+): void {
+  desk.options.onFault?.(cause);
+  if (response.headersSent) message.socket.destroy();
+  else deliver(desk, message, response, replyTo(desk, 'internal'), turn);
 }
 
 function respond(
