@@ -1,5 +1,12 @@
 // What each path answers. No decryption, no file and no network here: every answer was made when its revision came.
-import { errorReply, json, type LoopbackRequest, prepareReply, type Reply } from '@clef/loopback';
+import {
+  errorReply,
+  json,
+  type LoopbackRequest,
+  prepareReply,
+  type Reply,
+  type StreamSink,
+} from '@clef/loopback';
 import type { Absence, CurrentSecrets } from './current-secrets.ts';
 import type { Metrics } from './metrics.ts';
 import type { Status } from './refresh.ts';
@@ -64,13 +71,24 @@ function guarded({ authorize }: RouteState, route: (request: LoopbackRequest) =>
 
 function counted(route: Route, metrics: Metrics, path: string): Route {
   const counter = metrics.requestsOf(path);
-  const note = (reply: Reply): Reply => {
-    counter.count(reply.status);
+  const note = (reply: Reply, request: LoopbackRequest): Reply => {
+    const { status, body } = reply;
+    if (typeof body === 'function' && request.method !== 'HEAD')
+      return { ...reply, body: noted(body, () => counter.count(status)) };
+    counter.count(status);
     return reply;
   };
   return (request) => {
     const reply = route(request);
-    return reply instanceof Promise ? reply.then(note) : note(reply);
+    return reply instanceof Promise ? reply.then((late) => note(late, request)) : note(reply, request);
+  };
+}
+
+/** A stream counts once it begins: the server may have too many of them, and then answers something else. */
+function noted(start: (sink: StreamSink) => void, note: () => void): (sink: StreamSink) => void {
+  return (sink) => {
+    note();
+    start(sink);
   };
 }
 

@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { type LoopbackServer, startLoopbackServer } from '@clef/loopback';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createMetrics } from '../src/metrics.ts';
+import { createMetrics, type Gauges, type Metrics } from '../src/metrics.ts';
 import { createRoutes, publicPaths } from '../src/routes.ts';
 import { followChanges, type Watchers } from '../src/watchers.ts';
 import { bytesOf, hours, type Scene, scene, seconds } from './fake-world.ts';
@@ -12,9 +12,11 @@ let s: Scene;
 let server: LoopbackServer;
 let watchers: Watchers;
 let sockets: Socket[];
+let metrics: Metrics;
 
 beforeEach(async () => {
   sockets = [];
+  metrics = createMetrics();
   s = scene({ artifact: { revision: 1, secrets: { A: 'canary-1', B: 'canary-b', C: 'canary-c' } } });
   watchers = followChanges(s.current, s.clock);
   server = await startLoopbackServer({
@@ -28,10 +30,11 @@ beforeEach(async () => {
       status: () => s.refresh.status(),
       authorize: undefined,
       watchers,
-      metrics: createMetrics(),
+      metrics,
       formatMetrics: () => '',
     }),
-    limits: { maxStreams: 1_024 },
+    onRefusal: (code) => metrics.requestRefused(code),
+    limits: { maxStreams: 1_000 },
   });
 });
 afterEach(async () => {
@@ -178,17 +181,34 @@ test('a heartbeat every 15 seconds, only while somebody watches', async () => {
   expect(s.clock.pending()).toBe(before);
 });
 
-test('without the token: 401', async () => {
+/** The beginning of the answer to one who asks for the stream. */
+async function headOf(method: string, authorization = `Authorization: Bearer ${token}\r\n`): Promise<string> {
   const socket = connect(server.port, '127.0.0.1');
   sockets.push(socket);
   let raw = '';
   socket.on('data', (chunk) => {
     raw += chunk.toString('latin1');
   });
-  socket.write(`GET /v1/watch HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n\r\n`);
+  socket.write(`${method} /v1/watch HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n${authorization}\r\n`);
   await until(() => raw !== '');
-  expect(raw).toMatch(/^HTTP\/1\.1 401 /);
+  return raw;
+}
+
+test('without the token: 401', async () => {
+  expect(await headOf('GET', '')).toMatch(/^HTTP\/1\.1 401 /);
 });
+
+const noGauges: Gauges = {
+  revision: undefined,
+  epoch: undefined,
+  expiresAtSeconds: undefined,
+  lastSuccessTimestampSeconds: undefined,
+  ready: false,
+  floorDurable: false,
+  connections: 0,
+  watchers: 0,
+  heartbeatLagSeconds: 0,
+};
 
 test('a thousand watchers get every change, once and in order, while others ask', async () => {
   await s.start();
@@ -197,6 +217,11 @@ test('a thousand watchers get every change, once and in order, while others ask'
     all.push(...(await Promise.all(Array.from({ length: 100 }, () => watch()))));
   }
   expect(watchers.count()).toBe(1_000);
+  expect(await headOf('GET')).toMatch(/^HTTP\/1\.1 429 /);
+  expect(await headOf('HEAD')).toMatch(/^HTTP\/1\.1 200 /);
+  const counted = metrics.format('0', noGauges);
+  expect(counted, 'one too many counts as refused').toContain('{reason="too_many_streams"} 1\n');
+  expect(counted).toContain('{route="/v1/watch",status="200"} 1001\n');
   const changes = 30;
   for (let revision = 2; revision <= changes + 1; revision += 1) {
     s.source.artifact = bytesOf({ revision, secrets: { A: `canary-${revision}`, B: 'canary-b' } });
