@@ -6,8 +6,9 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type Emulator, emulatorVariables, type InstanceKind, startEmulator } from '@clef/emulator';
-import type { ChildHandle } from '@clef/host';
+import { type ChildHandle, startChild } from '@clef/host';
 import { openKms } from '@clef/kms';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { certificate } from './certificate.ts';
@@ -64,6 +65,26 @@ describe('signals', () => {
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect((await stage.ask('/v1/health')).status).toBe(200);
     expect(await isOpen(9_229)).toBe(wasOpen);
+    expect(new TextDecoder().decode(agent.stderr())).not.toContain('Debugger');
+  });
+
+  test.each([
+    ['clef-agent', '../bin/clef-agent.js', []],
+    ['clef agent', '../../cli/bin/clef.js', ['agent']],
+  ])('INV-81: %s: no debugger in its first moments either', async (_, path, words) => {
+    await stage.publish({ seal: stage.ageRecipient });
+    const file = fileURLToPath(new URL(path, import.meta.url));
+    // Loaded from here the program is asked at its very first line, before its bundle is looked for.
+    const early = `const { existsSync } = fs; fs.existsSync = (...all) => { process.kill(process.pid, 'SIGUSR1'); return existsSync(...all); };`;
+    const preload = join(stage.folder, 'early.cjs');
+    await writeFile(preload, `const fs = require('node:fs'); ${early}`);
+    const agent = await startChild({
+      command: process.execPath,
+      args: ['--require', preload, file, ...words, '--help'],
+      environment: { PATH: process.env['PATH'] },
+    });
+    expect((await agent.exited).exitCode).toBe(0);
+    expect(new TextDecoder().decode(agent.stdout())).toContain('Usage: clef agent');
     expect(new TextDecoder().decode(agent.stderr())).not.toContain('Debugger');
   });
 

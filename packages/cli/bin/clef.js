@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 // Starts the bundle through V8's code cache, which lies beside it and is as trusted as it is (docs/decisions/code-cache.md).
 // In a fresh clone there is no bundle yet: it is made first, once ("npm run bundle" makes it anew).
+// First of all for the agent, which runs for long: in Node, SIGUSR1 opens a debugger that anybody on this machine can use.
+if (process.argv[2] === 'agent') process.on('SIGUSR1', () => undefined);
 const { createHash } = require('node:crypto');
 const { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } = require('node:fs');
 const { createRequire } = require('node:module');
