@@ -113,5 +113,6 @@ function say(verdict: Verdict, { logFormat }: ServingConfig, world: AgentWorld, 
 
 function inWords(verdict: Verdict): string {
   if (!verdict.ok) return `not good: ${verdict.message} (${verdict.at}: ${verdict.reason})`;
-  return `good: revision ${verdict.revision}, ${verdict.keys} keys, expires ${verdict.expiresAt}`;
+  const keys = verdict.keys === 1 ? '1 key' : `${verdict.keys} keys`;
+  return `good: revision ${verdict.revision}, ${keys}, expires ${verdict.expiresAt}`;
 }

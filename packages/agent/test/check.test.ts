@@ -97,5 +97,5 @@ test('for a person: one line', async () => {
   await stage.publish();
   const agent = stage.run({}, { isTerminal: true }, ['--check']);
   expect(await agent.exit).toBe(0);
-  expect(agent.printed.join('')).toMatch(/^good: revision [0-9]+, 1 keys, expires [0-9T:Z-]+\n$/);
+  expect(agent.printed.join('')).toMatch(/^good: revision [0-9]+, 1 key, expires [0-9T:Z-]+\n$/);
 });
