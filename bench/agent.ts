@@ -9,13 +9,18 @@ import { processorMilliseconds, residentMegabytes, type Server, stageAgent, toke
 import { median, medianOver, medianRatio } from './measure.ts';
 import type { Scene } from './scene.ts';
 
-const rounds = 5;
+const rounds = 9;
 const starts = 5;
 const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const tsx = file('../node_modules/tsx/dist/cli.mjs');
+/** For a process that is measured: without one of tsx in front of it. */
+const tsxLoader = file('../node_modules/tsx/dist/loader.mjs');
 
 type Load = {
+  readonly answers: number;
   readonly perSecond: number;
+  /** Microseconds that the server spent on the processor for each request. */
+  readonly processorMicroseconds: number;
   readonly p50: number;
   readonly p99: number;
   readonly failures: number;
@@ -25,6 +30,8 @@ export type AgentFigures = {
   readonly agent: readonly Load[];
   readonly bare: readonly Load[];
   readonly ratio: number;
+  /** The same by the time that both spent on the processor, which other load moves less. */
+  readonly processorRatio: number;
   readonly p99Ratio: number;
   /** Beyond bare node, until it is ready: time that passed, and time on the processor. */
   readonly startMilliseconds: number;
@@ -32,7 +39,7 @@ export type AgentFigures = {
   readonly rssAtStart: number;
   readonly rssAfterLoad: number;
   readonly rssGrowth: number;
-  readonly perSecondOfMillion: number;
+  readonly answersAfterWarmUp: number;
   /** The 99th percentile of honest clients, on connections they keep and on new ones, in the best of three windows. */
   readonly honestP99: number;
   readonly honestFailures: number;
@@ -95,45 +102,48 @@ async function raceLoad(agent: Server, bare: Server) {
   for (let round = -1; round < rounds; round += 1) {
     // Who goes first changes, so that neither always has the quieter machine.
     const first = round % 2 === 0 ? agent : bare;
-    const one = await load(first.port, 16, '1s');
-    const other = await load(first === agent ? bare.port : agent.port, 16, '1s');
+    const one = await load(first, 16, '1s');
+    const other = await load(first === agent ? bare : agent, 16, '1s');
     if (round < 0) continue;
     ofAgent.push(first === agent ? one : other);
     ofBare.push(first === agent ? other : one);
   }
-  const of = (loads: readonly Load[], what: 'perSecond' | 'p99'): number[] => loads.map((each) => each[what]);
+  const of = (loads: readonly Load[], what: 'perSecond' | 'p99' | 'processorMicroseconds'): number[] =>
+    loads.map((each) => each[what]);
   return {
     agent: ofAgent,
     bare: ofBare,
     ratio: medianRatio(of(ofAgent, 'perSecond'), of(ofBare, 'perSecond')),
+    processorRatio: medianRatio(of(ofBare, 'processorMicroseconds'), of(ofAgent, 'processorMicroseconds')),
     p99Ratio: medianRatio(of(ofAgent, 'p99'), of(ofBare, 'p99')),
   };
 }
 
-async function measureMemory({ child, port }: Server) {
-  await load(port, 16, '100000');
-  const before = residentMegabytes(child.pid);
-  const { perSecond } = await load(port, 16, '1000000');
-  const rssAfterLoad = residentMegabytes(child.pid);
+async function measureMemory(agent: Server) {
+  const { pid } = agent.child;
+  await load(agent, 16, '100000');
+  const before = residentMegabytes(pid);
+  const { answers } = await load(agent, 16, '1000000');
+  const rssAfterLoad = residentMegabytes(pid);
   return {
     rssAtStart: before,
     rssAfterLoad,
     rssGrowth: rssAfterLoad - before,
-    perSecondOfMillion: perSecond,
+    answersAfterWarmUp: answers,
   };
 }
 
-async function measureAmongSlow({ port }: Server) {
+async function measureAmongSlow(agent: Server) {
   const slow = await startChild({
     command: process.execPath,
-    args: [tsx, file('slow-clients.ts'), String(port), '5000'],
+    args: [tsx, file('slow-clients.ts'), String(agent.port), '5000'],
     environment: {},
   });
   try {
     await slow.waitForLine(/^open$/, 60);
     const windows: { p99: number; failures: number }[] = [];
     for (let window = 0; window < 3; window += 1) {
-      const [kept, fresh] = await Promise.all([load(port, 2, '1s', 'keep'), load(port, 2, '1s', 'fresh')]);
+      const [kept, fresh] = await Promise.all([load(agent, 2, '1s', 'keep'), load(agent, 2, '1s', 'fresh')]);
       windows.push({ p99: Math.max(kept.p99, fresh.p99), failures: kept.failures + fresh.failures });
     }
     return {
@@ -152,7 +162,7 @@ async function startBare({ folder, environment }: Scene, agentPort: number): Pro
   await writeFile(path, JSON.stringify(answer));
   const child = await startChild({
     command: process.execPath,
-    args: [tsx, file('bare-server.ts'), token, path],
+    args: ['--import', tsxLoader, file('bare-server.ts'), token, path],
     environment,
   });
   const line = await child.waitForLine(/^listening /, 20);
@@ -184,11 +194,12 @@ function fetchOnce(
 }
 
 async function load(
-  port: number,
+  { port, child }: Server,
   connections: number,
   limit: string,
   kind: 'keep' | 'fresh' = 'keep',
 ): Promise<Load> {
+  const before = processorMilliseconds(child.pid);
   const { exitCode, stdout, stderr } = await runChild({
     command: process.execPath,
     args: [tsx, file('load.ts'), String(port), token, String(connections), limit, kind],
@@ -197,5 +208,7 @@ async function load(
   });
   if (exitCode !== 0)
     throw new Error(`The load generator failed: ${new TextDecoder().decode(stderr).slice(0, 400)}`);
-  return JSON.parse(new TextDecoder().decode(stdout)) as Load;
+  const figures = JSON.parse(new TextDecoder().decode(stdout)) as Omit<Load, 'processorMicroseconds'>;
+  const spent = processorMilliseconds(child.pid) - before;
+  return { ...figures, processorMicroseconds: (spent * 1_000) / figures.answers };
 }

@@ -21,6 +21,9 @@ const server = createServer((request, response) => {
   response.writeHead(200, { ...headers, 'content-length': bytes.length });
   response.end(bytes);
 });
+// The same life of a connection as the agent's.
+server.keepAliveTimeout = 30_000;
+server.maxRequestsPerSocket = 1_000;
 server.listen(0, '127.0.0.1', () => {
   process.stdout.write(`listening ${(server.address() as { port: number }).port}\n`);
 });
