@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { runChild } from '@clef/host';
 import { canary, type Scenario, type Step } from './scenarios.ts';
@@ -99,6 +100,8 @@ export async function run(
 export async function prepare(bench: string, scenario: Scenario): Promise<Prepared> {
   const template = newPlace(bench);
   for (const step of scenario.given) await succeed(run(template, step));
+  // Sidecars tell seconds: within one, a value set again would leave its sidecar as it is, and change one file fewer.
+  await sleep(1_050 - (Date.now() % 1_000));
   const copy = (): Place => {
     const place = newPlace(bench);
     cpSync(template.work, place.work, { recursive: true });
