@@ -88,8 +88,10 @@ function readValue(reader: Reader): TreeNode {
 
 function placed<T extends TreeNode>(reader: Reader, read: () => T): T {
   const { at: start, line, lineStart } = reader;
-  const node = read();
-  return { ...node, at: { line, column: start - lineStart + 1, start, end: reader.at } };
+  // The node was made a moment ago and is nobody else's: a copy with one more field costs more than reading it did.
+  const node: T & { at?: SourceSpan } = read();
+  node.at = { line, column: start - lineStart + 1, start, end: reader.at };
+  return node;
 }
 
 function nested<T>(reader: Reader, read: () => T): T {
