@@ -109,6 +109,40 @@ describe('doctor', () => {
       },
     ],
     [
+      'no folder in memory for edit (INV-18)',
+      'warning machine: There is no folder in memory',
+      ({ world }) => ({ world: { ...world, platform: 'darwin' } }),
+    ],
+    [
+      'a list of age plugins with a program on PATH (INV-33)',
+      'problem machine: ',
+      ({ world }) => {
+        const folder = world.environment['CLEF_CONFIG_DIR'] ?? '';
+        writeFileSync(join(folder, 'plugins.yaml'), 'version: 1\nplugins: { yubikey: age-plugin-yubikey }\n');
+        return undefined;
+      },
+    ],
+    [
+      'a lock of another machine (F-12)',
+      'problem repository: There is a lock on this repository',
+      ({ write }) => {
+        const holder = { host: 'elsewhere', pid: 1, purpose: 'set', since: 1, nonce: '0'.repeat(32) };
+        write('.clef/lock', JSON.stringify(holder));
+        return undefined;
+      },
+    ],
+    [
+      'a .sops.yaml of ours that is out of date',
+      'warning repository: .sops.yaml is not what clef.yaml gives',
+      ({ write }) => {
+        write(
+          '.sops.yaml',
+          '# Written by clef from clef.yaml: change that, and run "clef sync"\ncreation_rules: []\n',
+        );
+        return undefined;
+      },
+    ],
+    [
       'cells that git ignores',
       'problem repository: git ignores',
       ({ root }) => {

@@ -17,7 +17,7 @@ export function agePlugins(world: World): AgePlugins {
   let programs: Promise<ReadonlyMap<string, string>> | undefined;
   return {
     programOf: async (name) => {
-      programs ??= readPrograms(world);
+      programs ??= listAgePlugins(world);
       return (await programs).get(name);
     },
     environment: withoutOwnVariables(world.environment),
@@ -35,8 +35,11 @@ export function programFailure(cause: SopsError, action: string): ClefError {
   });
 }
 
-/** @throws {ClefError} `settings_invalid`. */
-async function readPrograms(world: World): Promise<ReadonlyMap<string, string>> {
+/**
+ * The programs that the person names for age keys of plugins, by plugin; none where there is no list.
+ * @throws {ClefError} `settings_invalid`.
+ */
+export async function listAgePlugins(world: World): Promise<ReadonlyMap<string, string>> {
   const path = join(configFolder(world), listName);
   const bytes = await readIfThere(path);
   if (bytes === undefined) return new Map();

@@ -2,14 +2,7 @@
 // where there is no such storage nothing is edited. A text that was typed is not lost to a mistake: it can be opened again.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  findMemoryFolder,
-  HostError,
-  readRegularFile,
-  runEditor,
-  withoutOwnVariables,
-  withPrivateFolder,
-} from '@clef/host';
+import { HostError, readRegularFile, runEditor, withoutOwnVariables, withPrivateFolder } from '@clef/host';
 import { findCell } from '../cells/cell.ts';
 import { openCell, readPendingKeys, readSealedCell } from '../cells/read.ts';
 import {
@@ -19,6 +12,7 @@ import {
   type CurrentCell,
   changeCell,
 } from '../cells/write.ts';
+import { findMemoryStorage } from '../checks/memory-storage.ts';
 import { checkValuesAgainstSchema } from '../checks/schema.ts';
 import { readSchema } from '../checks/schema-file.ts';
 import { ClefError, type ErrorFault } from '../errors.ts';
@@ -84,8 +78,7 @@ type Session = {
 };
 
 async function memoryFolder(world: World): Promise<string> {
-  const places = world.platform === 'linux' ? ['/dev/shm', world.environment['XDG_RUNTIME_DIR']] : [];
-  const folder = await findMemoryFolder(places);
+  const folder = await findMemoryStorage(world);
   if (folder !== undefined) return folder;
   const where =
     world.platform === 'linux' ? 'such as /dev/shm' : `that Clef can recognise on ${world.platform}`;

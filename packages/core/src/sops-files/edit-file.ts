@@ -2,7 +2,7 @@
 // when the editor ends; where there is no such storage nothing is edited.
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { findMemoryFolder, HostError, runEditor, withPrivateFolder } from '@clef/host';
+import { HostError, runEditor, withPrivateFolder } from '@clef/host';
 import {
   decryptTree,
   formatPlainTree,
@@ -13,6 +13,7 @@ import {
   type Tree,
 } from '@clef/sops';
 import { escapeControl } from '@clef/strict';
+import { findMemoryStorage } from '../checks/memory-storage.ts';
 import type { World } from '../world.ts';
 import { indentFor } from './decrypt-file.ts';
 import { noFile } from './file-status.ts';
@@ -120,7 +121,7 @@ function unchanged(name: string): SopsOperationError {
 
 /** A folder that only we can enter, in memory, gone afterwards. */
 async function inPrivateMemory<T>(world: World, work: (folder: string) => Promise<T>): Promise<T> {
-  const place = await findMemoryFolder(['/dev/shm', world.environment['XDG_RUNTIME_DIR']]);
+  const place = await findMemoryStorage(world);
   if (place !== undefined) return withPrivateFolder(place, 'clef-edit-', work);
   throw notCovered(
     'editing on this machine',

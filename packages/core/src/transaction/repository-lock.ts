@@ -37,6 +37,14 @@ export async function isLocked(root: string): Promise<boolean> {
   return (await readLockFile(lockOf(join(root, folder)))) !== undefined;
 }
 
+/** Whether the lock is held by a process of which nobody here can say that it lives or is dead. */
+export async function isLockUnclear(root: string): Promise<boolean> {
+  const bytes = await readLockFile(lockOf(join(root, folder)));
+  if (bytes === undefined) return false;
+  const holder = parseLock(bytes);
+  return holder === undefined || (await judgeHolder(holder)) === 'unknown';
+}
+
 /**
  * Takes the lock of the repository at `root`. Throws `lock_held`, naming the holder, when another living process (or one
  * that cannot be judged) still has it after the wait; `bad_path` when `.clef` is not a folder; `io`.

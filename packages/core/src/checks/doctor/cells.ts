@@ -2,11 +2,13 @@
 import { recipientName, recipientsOf } from '@clef/sops';
 import { matrixCells } from '../../cells/cell.ts';
 import { openSealedCell, readSealedCell, recipientDifference, type SealedCell } from '../../cells/read.ts';
+import { readSopsConfig, sopsConfigChange } from '../../cells/sops-config.ts';
 import { ClefError } from '../../errors.ts';
 import { gitState, ignoredPaths } from '../../git/git.ts';
 import { ownRecipients } from '../../keys/age-keys.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { Repository } from '../../repository.ts';
+import { isLockUnclear } from '../../transaction/repository-lock.ts';
 import type { Report } from './finding.ts';
 
 /**
@@ -45,6 +47,22 @@ export async function checkIgnored({ world, root, manifest }: Repository, report
       `git ignores ${ignored.length} files of Clef, "${ignored[0]}" among them: they would never be committed`,
       'take the rule out of .gitignore; cells are ciphertext, and belong in git',
     );
+}
+
+/** Whether stock sops encrypts as clef.yaml says, and whether an old lock is in everybody's way. */
+export async function checkUpkeep(repository: Repository, report: Report): Promise<void> {
+  if (await isLockUnclear(repository.root))
+    report.problem(
+      'There is a lock on this repository whose holder cannot be seen from here',
+      'make sure that no other Clef is running on it, then add --break-lock to any command',
+    );
+  const { state, bytes } = await readSopsConfig(repository);
+  const change =
+    state === 'ours'
+      ? await reported(report, async () => sopsConfigChange(repository.world, repository.manifest, bytes))
+      : [];
+  if (change !== undefined && change.length > 0)
+    report.warning('.sops.yaml is not what clef.yaml gives', 'run "clef sync"');
 }
 
 function checkRecipients(repository: Repository, sealed: SealedCell, report: Report): void {

@@ -2,9 +2,9 @@
 import { ClefError } from '../../errors.ts';
 import { openRepository, type Repository } from '../../repository.ts';
 import type { World } from '../../world.ts';
-import { checkCells, checkIgnored } from './cells.ts';
+import { checkCells, checkIgnored, checkUpkeep } from './cells.ts';
 import { type DoctorFinding, type Report, reportTo } from './finding.ts';
-import { checkGit, checkNode, checkVariables } from './machine.ts';
+import { checkExtras, checkGit, checkNode, checkVariables } from './machine.ts';
 import { checkOwnKeys } from './own-keys.ts';
 
 export type DoctorRequest = {
@@ -24,10 +24,12 @@ export async function examine(world: World, request: DoctorRequest): Promise<rea
   checkNode(request.nodeVersion, report('node'));
   await checkGit(quiet, report('git'));
   checkVariables(quiet, report('settings'));
+  await checkExtras(quiet, report('machine'));
   await checkOwnKeys(quiet, report('keys'));
   const repository = await openOrReport(quiet, request.directory, report('repository'));
   if (repository !== undefined) {
     await checkIgnored(repository, report('repository'));
+    await checkUpkeep(repository, report('repository'));
     await checkCells(repository, request, report('cells'));
   }
   return findings;

@@ -1,7 +1,10 @@
 // The machine: Node, git, and variables that change how everything works.
 import { suggest } from '@clef/strict';
+import { ClefError } from '../../errors.ts';
 import { gitVersion } from '../../git/git.ts';
+import { listAgePlugins } from '../../keys/age-plugins.ts';
 import type { World } from '../../world.ts';
+import { findMemoryStorage } from '../memory-storage.ts';
 import type { Report } from './finding.ts';
 
 /** The first version that Clef supports, and the first that is still maintained by its makers. */
@@ -27,6 +30,24 @@ export async function checkGit(world: World, report: Report): Promise<void> {
   if (version === undefined) {
     report.warning('git is not installed: Clef works, but history and review come with git', 'install git');
   } else report.ok(`git ${version}`);
+}
+
+/** What single commands need: a folder in memory for `edit`, and the person's list of age plugins. */
+export async function checkExtras(world: World, report: Report): Promise<void> {
+  const folder = await findMemoryStorage(world);
+  if (folder !== undefined) report.ok(`"clef edit" has a folder in memory: ${folder}`);
+  else
+    report.warning(
+      'There is no folder in memory, so "clef edit" is refused: plaintext never goes to a disk',
+      'use "clef set" and "clef import"; on Linux, mount a tmpfs at /dev/shm',
+    );
+  try {
+    const plugins = await listAgePlugins(world);
+    if (plugins.size > 0) report.ok(`age plugins: ${[...plugins.keys()].join(', ')}`);
+  } catch (error) {
+    if (!(error instanceof ClefError)) throw error;
+    report.problem(error.message, error.hint);
+  }
 }
 
 /** The variables of Clef's own that a person may set; the agent's have a check of their own where it starts. */
