@@ -10,7 +10,10 @@ export async function run(context: CommandContext, input: CommandInput): Promise
   if (cell !== undefined) {
     const keys = await listKeys(repository, { cell });
     if (json) return printJson(terminal, keys);
-    await terminal.data(keys.map((key) => `${key.name}\n`).join(''));
+    for (const { name, missing } of keys)
+      if (missing === true) terminal.talk(`note: the schema requires ${name}, which is not there yet`);
+    const there = keys.filter(({ missing }) => missing !== true);
+    await terminal.data(there.map(({ name }) => `${name}\n`).join(''));
     return 0;
   }
   const cells = await listCells(repository);
