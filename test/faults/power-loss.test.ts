@@ -24,13 +24,15 @@ function materialize(place: Place, tree: ReadonlyMap<string, Buffer | 'folder'>)
       writeFileSync(to, content);
     }
   }
+  // Folders without files are in no tree, and without these two git takes the place for no repository.
+  for (const folder of ['objects', 'refs']) mkdirSync(join(place.work, '.git', folder), { recursive: true });
 }
 
 async function recoverIn({ work }: Place): Promise<readonly string[]> {
   const told: string[] = [];
   await settle(
     {
-      environment: {},
+      environment: { PATH: process.env['PATH'] },
       cwd: work,
       homeDirectory: '/nowhere',
       platform: process.platform,
