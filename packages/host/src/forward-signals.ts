@@ -28,6 +28,8 @@ const sentByTerminals: ReadonlySet<NodeJS.Signals> = new Set<NodeJS.Signals>([
   'SIGTSTP',
 ]);
 
+const suspendMilliseconds = 50;
+
 /**
  * Keeps our process alive through the signals and passes them on. What Node cannot do: it does not tell who sent a
  * signal. A terminal sends Ctrl-C, Ctrl-\, Ctrl-Z and a change of its size to the whole foreground group, our child
@@ -38,6 +40,7 @@ const sentByTerminals: ReadonlySet<NodeJS.Signals> = new Set<NodeJS.Signals>([
 export function forwardSignals(onSignal?: (signal: NodeJS.Signals) => void): SignalForwarding {
   let child: SignalReceiver | undefined;
   const early: NodeJS.Signals[] = [];
+  let resuming: NodeJS.Timeout | undefined;
   const pass = (signal: NodeJS.Signals): void => {
     onSignal?.(signal);
     if (sentByTerminals.has(signal) && isForeground()) return;
@@ -49,7 +52,8 @@ export function forwardSignals(onSignal?: (signal: NodeJS.Signals) => void): Sig
     pass('SIGTSTP');
     process.off('SIGTSTP', suspend);
     process.kill(process.pid, 'SIGTSTP');
-    process.on('SIGTSTP', suspend);
+    // Another thread may be the one that takes the signal, a moment later: a listener that is back by then would keep us going.
+    resuming = setTimeout(() => process.on('SIGTSTP', suspend), suspendMilliseconds);
   };
   for (const signal of forwardedSignals) process.on(signal, pass);
   process.on('SIGTSTP', suspend);
@@ -60,6 +64,7 @@ export function forwardSignals(onSignal?: (signal: NodeJS.Signals) => void): Sig
     },
     stop() {
       for (const signal of forwardedSignals) process.off(signal, pass);
+      clearTimeout(resuming);
       process.off('SIGTSTP', suspend);
     },
   };

