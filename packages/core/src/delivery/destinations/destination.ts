@@ -1,5 +1,6 @@
 // Where artifacts are published: one interface, one file a kind. A write is conditional on what was read, so that of two
 // packs that race one is told.
+import { maxArtifactBytes } from '@clef/artifact';
 import { ClefError } from '../../errors.ts';
 
 /** What a destination holds, and by what the place tells it from any other state of it. */
@@ -22,7 +23,7 @@ export type Destination = {
 };
 
 /** The most that a destination may hold: an artifact is never larger. */
-export const maxStoredBytes = 1024 * 1024;
+export const maxStoredBytes = maxArtifactBytes;
 
 /** The error of a write that came after another's. */
 export function writtenMeanwhile(name: string): ClefError {
