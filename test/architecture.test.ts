@@ -54,16 +54,21 @@ const thirdParty: Readonly<Record<string, readonly string[]>> = {
     '@noble/curves/ed25519.js',
     'bcrypt-pbkdf',
   ],
-  // The official SDKs, loaded on first use, with their client for taking on a role; Bech32.
-  kms: ['@aws-sdk/client-kms', '@aws-sdk/client-sts', 'google-auth-library', '@azure/identity'],
+  // The official SDKs, loaded on first use, with their client for taking on a role; S3, which is reached as the KMS is.
+  kms: [
+    '@aws-sdk/client-kms',
+    '@aws-sdk/client-s3',
+    '@aws-sdk/client-sts',
+    'google-auth-library',
+    '@azure/identity',
+  ],
   // The one-time hybrid key.
   artifact: ['age-encryption'],
   loopback: [],
   // The manifest's YAML and JSON Schema; the keychain; the patterns of schemas; a terminal for what is redacted.
-  core: ['yaml', '@aws-sdk/client-s3', 'zod/mini', '@napi-rs/keyring', '@lydell/node-pty', 're2js'],
+  core: ['yaml', 'zod/mini', '@napi-rs/keyring', '@lydell/node-pty', 're2js'],
   cli: ['commander', '@clack/prompts'],
-  // A source in S3, loaded when it is configured.
-  agent: ['@aws-sdk/client-s3'],
+  agent: [],
   client: [],
   // ECDSA over a digest, which node:crypto does not offer.
   emulator: ['@noble/curves/nist.js'],

@@ -2,7 +2,7 @@
 // more than the start of a text that is not understood.
 import { isAbsolute, normalize } from 'node:path';
 import { parseVerifyKeys as parseVerifySlots, type VerifySlot } from '@clef/artifact';
-import { isKmsKey, type KmsKey, parseKeyReference } from '@clef/kms';
+import { isKmsKey, isThisMachine, type KmsKey, parseKeyReference } from '@clef/kms';
 import { parseDuration, parseInteger } from '@clef/strict';
 import type { LogFormat } from './log.ts';
 import { isMetadataAddress } from './sources/metadata-addresses.ts';
@@ -67,10 +67,8 @@ function parseUrl(text: string, isHttpAllowed: boolean): URL {
   if (url.username !== '' || url.password !== '')
     throw new Fault('holds a user name or password, which would be a stored credential');
   if (url.hash !== '') throw new Fault('holds a #fragment, which is never sent');
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (isMetadataAddress(host)) throw new Fault('is a link-local address');
-  const isLoopback = host === '::1' || /^127\./.test(host);
-  if (url.protocol === 'http:' && !isLoopback)
+  if (isMetadataAddress(url.hostname.replace(/^\[|\]$/g, ''))) throw new Fault('is a link-local address');
+  if (url.protocol === 'http:' && !isThisMachine(url))
     throw new Fault('is http://: only https:// protects what is fetched');
   if (url.protocol === 'http:' && !isHttpAllowed)
     throw new Fault('is http:// to this machine: that needs CLEF_AGENT_ALLOW_HTTP_LOOPBACK=1');

@@ -231,6 +231,7 @@ describe('F38: TLS', () => {
       args: [
         '--import',
         'tsx',
+        '--conditions=clef-source',
         '--input-type=module',
         '-e',
         script,

@@ -1,5 +1,6 @@
 // How any service of AWS is reached: endpoints that are https or on this machine (catalogue INV-111), the official
 // credential chain, and no line on anybody's terminal. KMS uses it here, S3 elsewhere.
+import { readLimited } from '@clef/strict';
 import { checkEndpoints, isAllowedAddress, readEndpoint } from './endpoint.ts';
 import type { KmsSettings } from './kms.ts';
 
@@ -96,26 +97,12 @@ export function guardAwsClient(
       const result = await next(args);
       const { response } = result;
       const limit = limitOf(response.statusCode ?? 0);
-      if (limit !== undefined)
-        response.body = await readLimited(response.body as AsyncIterable<Uint8Array>, limit, refuse);
+      if (limit === undefined) return result;
+      const body = await readLimited(response.body as AsyncIterable<Uint8Array>, limit);
+      if (body === undefined) throw refuse('too_large');
+      response.body = body;
       return result;
     },
     { step: 'deserialize', priority: 'low', name: 'clefGuard' },
   );
-}
-
-async function readLimited(
-  body: AsyncIterable<Uint8Array>,
-  maxBytes: number,
-  refuse: (why: 'too_large') => Error,
-): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
-    // Leaving the loop destroys the stream.
-    if (length > maxBytes) throw refuse('too_large');
-    chunks.push(chunk);
-  }
-  return new Uint8Array(Buffer.concat(chunks));
 }

@@ -4,7 +4,8 @@ import { type KmsCode, KmsError } from './kms-error.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const loopbackHosts = new Set(['127.0.0.1', '[::1]', 'localhost']);
+/** The blocks of RFC 1122 and RFC 4291, and the name that RFC 6761 keeps for them. */
+const thisMachine = /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/;
 
 /**
  * The endpoint that the first set variable names; `undefined` where none is set.
@@ -27,9 +28,14 @@ export function checkEndpoints(environment: Environment, names: readonly string[
   for (const name of names) if ((environment[name] ?? '') !== '') checkEndpoint(environment, name);
 }
 
+/** Whether the host of a URL is this machine. */
+export function isThisMachine({ hostname }: Pick<URL, 'hostname'>): boolean {
+  return thisMachine.test(hostname);
+}
+
 /** Whether secrets may be sent there: encrypted, or to this machine. `protocol` ends in a colon, as in a URL. */
-export function isAllowedAddress({ protocol, hostname }: Pick<URL, 'protocol' | 'hostname'>): boolean {
-  return protocol === 'https:' || (protocol === 'http:' && loopbackHosts.has(hostname));
+export function isAllowedAddress(url: Pick<URL, 'protocol' | 'hostname'>): boolean {
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isThisMachine(url));
 }
 
 function checkEndpoint(environment: Environment, name: string): URL {

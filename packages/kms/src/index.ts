@@ -1,7 +1,6 @@
 // @clef/kms: keys that live in a cloud. One interface, one string form for every key.
 export type { AwsIdentity } from './aws-access.ts';
-export { type AwsAccess, guardAwsClient, readAwsAccess } from './aws-access.ts';
-export { connectionCode, isAllowedAddress, readEndpoint } from './endpoint.ts';
+export { connectionCode, isThisMachine, readEndpoint } from './endpoint.ts';
 export { type GcpAuthorization, openGcpAuthorization } from './gcp-authorization.ts';
 export {
   type AgeKey,
@@ -21,4 +20,5 @@ export {
 } from './key-reference.ts';
 export { type Kms, type KmsContext, type KmsSettings, openKms, type SigningKms } from './kms.ts';
 export { type KmsCode, KmsError } from './kms-error.ts';
+export { openS3, type S3 } from './s3.ts';
 export { maxVerifyKeys, maxVerifyPlaces, verifyKeysFault } from './verify-keys.ts';

@@ -1,7 +1,7 @@
 // One HTTP request that is answered with JSON: no redirects, no proxies, and a limit on what comes back.
 import { type IncomingMessage, type RequestOptions, request as requestPlain } from 'node:http';
 import { request as requestEncrypted } from 'node:https';
-import { decodeUtf8, type JsonObject, parseJson, StrictError } from '@clef/strict';
+import { decodeUtf8, type JsonObject, parseJson, readLimited, StrictError } from '@clef/strict';
 import { maxAnswerBytes } from './limits.ts';
 
 /** `value` is absent where the answer is too long or no JSON object. */
@@ -45,7 +45,7 @@ export async function postJson(
 }
 
 async function readReply(response: IncomingMessage): Promise<JsonReply> {
-  const value = readObject(await readLimited(response));
+  const value = readObject(await readLimited(response, maxAnswerBytes));
   const wait = response.headers['retry-after'];
   return {
     status: response.statusCode ?? 0,
@@ -60,18 +60,6 @@ function send(url: URL, options: RequestOptions, text = ''): Promise<IncomingMes
   return new Promise((resolve, reject) => {
     request(url, options, resolve).on('error', reject).end(text);
   });
-}
-
-async function readLimited(response: AsyncIterable<Uint8Array>): Promise<Uint8Array | undefined> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response) {
-    length += chunk.length;
-    // Leaving the loop destroys the connection.
-    if (length > maxAnswerBytes) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 function readObject(bytes: Uint8Array | undefined): JsonObject | undefined {

@@ -5,6 +5,7 @@ export { crc32c } from './crc32c.ts';
 export { escapeControl, excerpt } from './escape.ts';
 export { type JsonLimits, type JsonObject, type JsonValue, parseJson } from './json.ts';
 export { parseDuration, parseInteger } from './numbers.ts';
+export { readLimited } from './read-limited.ts';
 export { type Position, positionAt, type StrictCode, StrictError } from './strict-error.ts';
 export { suggest } from './suggest.ts';
 export { decodeUtf8 } from './text.ts';

@@ -3,6 +3,7 @@
 import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns';
 import { type ClientRequest, type IncomingMessage, request as requestPlain } from 'node:http';
 import { request as requestTls } from 'node:https';
+import { readLimited } from '@clef/strict';
 import { isMetadataAddress } from './metadata-addresses.ts';
 import { type Fetched, maxArtifactBytes, SourceError, type Validator } from './source.ts';
 
@@ -102,7 +103,8 @@ async function readResponse(response: IncomingMessage, attempt: Attempt): Promis
     response.destroy();
     throw refusal;
   }
-  const bytes = await readBody(response);
+  const bytes = await readLimited(response, maxArtifactBytes);
+  if (bytes === undefined) throw tooLarge();
   return { kind: 'artifact', bytes, validator: validatorOf(headers) };
 }
 
@@ -131,17 +133,6 @@ function refuseHeaders(headers: IncomingMessage['headers']): SourceError | undef
   }
   if (Number(headers['content-length'] ?? 0) > maxArtifactBytes) return tooLarge();
   return undefined;
-}
-
-async function readBody(response: IncomingMessage): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > maxArtifactBytes) throw tooLarge();
-    chunks.push(chunk);
-  }
-  return new Uint8Array(Buffer.concat(chunks));
 }
 
 function tooLarge(): SourceError {

@@ -1,11 +1,17 @@
 // An artifact in S3 through the official SDK and its credential chain. The SDK is asked once for each poll: when to try
 // again is the schedule's to say, so that two kinds of patience do not add up.
-import { connectionCode, guardAwsClient, KmsError, readAwsAccess } from '@clef/kms';
+import { connectionCode, KmsError, openS3, type S3 } from '@clef/kms';
+import { readLimited } from '@clef/strict';
 import { defaultHttpsLimits, type HttpsLimits, parseRetryAfter } from './http-exchange.ts';
-import { type Fetched, maxArtifactBytes, type Source, type SourceCode, SourceError } from './source.ts';
+import {
+  type Fetched,
+  maxArtifactBytes,
+  type Source,
+  type SourceCode,
+  SourceError,
+  type Validator,
+} from './source.ts';
 
-type Sdk = typeof import('@aws-sdk/client-s3');
-type Client = InstanceType<Sdk['S3Client']>;
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export type S3Object = {
@@ -15,9 +21,6 @@ export type S3Object = {
   readonly region: string | undefined;
 };
 
-/** Answers that are not the object: S3's error documents are short. */
-const maxErrorBytes = 64 * 1024;
-
 /** The object, read with the default credentials of the SDK. `now` reads the clock, for `Retry-After` dates. */
 export function createS3Source(
   place: S3Object,
@@ -25,20 +28,21 @@ export function createS3Source(
   now: () => number,
   limits: HttpsLimits = defaultHttpsLimits,
 ): Source {
-  let opened: { readonly sdk: Sdk; readonly client: Client } | undefined;
+  let opened: S3 | undefined;
   return {
     kind: 's3',
     fetch: async (validator, outer) => {
       const { signal, stop } = limitTime(limits.totalMilliseconds, outer);
       try {
-        const sdk = opened?.sdk ?? (await import('@aws-sdk/client-s3'));
-        opened ??= { sdk, client: openClient(sdk, place, environment, limits) };
-        const command = new sdk.GetObjectCommand({
-          Bucket: place.bucket,
-          Key: place.key,
-          ...(validator?.etag === undefined ? {} : { IfNoneMatch: validator.etag }),
+        opened ??= await openS3({
+          environment,
+          region: place.region,
+          tries: 1,
+          connectMilliseconds: limits.connectMilliseconds,
+          requestMilliseconds: limits.totalMilliseconds,
+          refuse: refusedByGuard,
         });
-        return await orAborted(ask(opened.client, command, signal), signal);
+        return await orAborted(ask(opened, place, validator, signal), signal);
       } catch (error) {
         const failure = explain(error, signal, now);
         if (failure === 'unchanged' && validator?.etag !== undefined) return { kind: 'unchanged' };
@@ -53,27 +57,6 @@ export function createS3Source(
   };
 }
 
-function openClient(sdk: Sdk, { region }: S3Object, environment: Environment, limits: HttpsLimits): Client {
-  const access = readAwsAccess('S3', { environment });
-  const client = new sdk.S3Client({
-    maxAttempts: 1,
-    followRegionRedirects: false,
-    // What another store than Amazon's understands: its buckets have no names in the DNS.
-    forcePathStyle: access.endpoint !== undefined,
-    // The signature of the artifact decides; a checksum of the transport would add nothing.
-    responseChecksumValidation: 'WHEN_REQUIRED',
-    requestHandler: {
-      connectionTimeout: limits.connectMilliseconds,
-      requestTimeout: limits.totalMilliseconds,
-      throwOnRequestTimeout: true,
-    },
-    ...(region === undefined ? {} : { region }),
-    ...access,
-  });
-  guardAwsClient(client, (status) => (status === 200 ? undefined : maxErrorBytes), guardFailure);
-  return client;
-}
-
 /** Our own refusal from within the SDK, which hangs things of its own on what passes through it. */
 class GuardFailure extends Error {
   readonly source: SourceError;
@@ -84,7 +67,7 @@ class GuardFailure extends Error {
   }
 }
 
-function guardFailure(why: 'endpoint' | 'too_large'): Error {
+function refusedByGuard(why: 'endpoint' | 'too_large'): Error {
   if (why === 'too_large') return new GuardFailure(notAnArtifact());
   const message = 'The AWS configuration names an endpoint that is neither https nor on this machine';
   return new GuardFailure(new SourceError('settings', message));
@@ -94,8 +77,9 @@ function guardFailure(why: 'endpoint' | 'too_large'): Error {
 class CredentialsFailure extends Error {}
 
 async function ask(
-  client: Client,
-  command: InstanceType<Sdk['GetObjectCommand']>,
+  { sdk, client }: S3,
+  { bucket: Bucket, key: Key }: S3Object,
+  validator: Validator | undefined,
   abortSignal: AbortSignal,
 ): Promise<Fetched> {
   try {
@@ -103,26 +87,17 @@ async function ask(
   } catch (cause) {
     throw new CredentialsFailure('no credentials', { cause });
   }
+  const command = new sdk.GetObjectCommand({
+    Bucket,
+    Key,
+    ...(validator?.etag === undefined ? {} : { IfNoneMatch: validator.etag }),
+  });
   const { Body: body, ETag: etag, ContentEncoding: encoding } = await client.send(command, { abortSignal });
-  const bytes = await readBody(body as (AsyncIterable<Uint8Array> & { destroy(): void }) | undefined);
+  if (body === undefined) throw notAnArtifact();
+  const bytes = await readLimited(body as AsyncIterable<Uint8Array>, maxArtifactBytes);
+  if (bytes === undefined) throw new SourceError('too_large', 'The object is larger than an artifact can be');
   if ((encoding ?? 'identity').toLowerCase() !== 'identity' || isMarkup(bytes)) throw notAnArtifact();
   return { kind: 'artifact', bytes, ...(etag === undefined ? {} : { validator: { etag } }) };
-}
-
-async function readBody(
-  body: (AsyncIterable<Uint8Array> & { destroy(): void }) | undefined,
-): Promise<Uint8Array> {
-  if (body === undefined) throw notAnArtifact();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
-    // Leaving the loop destroys the stream.
-    if (length > maxArtifactBytes)
-      throw new SourceError('too_large', 'The object is larger than an artifact can be');
-    chunks.push(chunk);
-  }
-  return new Uint8Array(Buffer.concat(chunks));
 }
 
 /** An error document under status 200 (catalogue K06): no artifact begins so. */

@@ -1,6 +1,7 @@
 // One request to a place that holds artifacts, over https or to this machine: no redirects, a size and a time limit.
 import { type IncomingMessage, request as requestPlain } from 'node:http';
 import { request as requestTls } from 'node:https';
+import { readLimited } from '@clef/strict';
 import { maxStoredBytes, unusableDestination } from './destination.ts';
 
 const totalMilliseconds = 30_000;
@@ -27,7 +28,9 @@ export type Answer = {
 export async function exchange(request: Exchange): Promise<Answer> {
   try {
     const response = await send(request);
-    const body = await readBody(request.name, response);
+    const body = await readLimited(response, maxStoredBytes);
+    if (body === undefined)
+      throw unusableDestination(request.name, 'its answer is larger than an artifact', 'check the address');
     return {
       status: response.statusCode ?? 0,
       header: (name) => {
@@ -66,16 +69,4 @@ function send({ url, method, headers, body }: Exchange): Promise<IncomingMessage
     request.on('response', resolve).on('error', reject);
     request.end(body);
   });
-}
-
-async function readBody(name: string, response: IncomingMessage): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > maxStoredBytes)
-      throw unusableDestination(name, 'its answer is larger than an artifact', 'check the address');
-    chunks.push(chunk);
-  }
-  return new Uint8Array(Buffer.concat(chunks));
 }

@@ -1,4 +1,5 @@
 // A destination by the word that a person writes: a path, or an address of one of the kinds below.
+import { isThisMachine } from '@clef/kms';
 import { ClefError } from '../../errors.ts';
 import type { Repository } from '../../repository.ts';
 import type { Destination } from './destination.ts';
@@ -51,8 +52,7 @@ function parseHttps(text: string): URL {
   if (`${url.username}${url.password}` !== '')
     throw unusable('the address holds a user name or password: give a token in CLEF_PUBLISH_TOKEN');
   if (url.hash !== '') throw unusable('the address has a #fragment, which is never sent');
-  const isHere = /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/.test(url.hostname);
-  if (url.protocol === 'http:' && !isHere)
+  if (url.protocol === 'http:' && !isThisMachine(url))
     throw unusable('http:// does not protect what is sent: use https://');
   return url;
 }

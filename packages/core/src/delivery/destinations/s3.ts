@@ -1,6 +1,7 @@
 // An object in S3 as destination, through the official SDK and its credential chain. The write is conditional: If-Match, or
 // If-None-Match for the first one.
-import { connectionCode, guardAwsClient, KmsError, readAwsAccess } from '@clef/kms';
+import { connectionCode, KmsError, openS3, type S3 } from '@clef/kms';
+import { readLimited } from '@clef/strict';
 import type { World } from '../../world.ts';
 import {
   type Destination,
@@ -9,9 +10,6 @@ import {
   unusableDestination,
   writtenMeanwhile,
 } from './destination.ts';
-
-type Sdk = typeof import('@aws-sdk/client-s3');
-type Client = InstanceType<Sdk['S3Client']>;
 
 export type S3Place = {
   readonly bucket: string;
@@ -23,13 +21,20 @@ export type S3Place = {
 const tries = 3;
 const connectMilliseconds = 5_000;
 const requestMilliseconds = 30_000;
-const maxErrorBytes = 64 * 1024;
 
 /** Nothing is loaded or asked before the first call. */
 export function s3Destination(world: World, name: string, place: S3Place): Destination {
-  let opening: Promise<{ readonly sdk: Sdk; readonly client: Client }> | undefined;
-  const open = (): NonNullable<typeof opening> => {
-    opening ??= openClient(world, place);
+  let opening: Promise<S3> | undefined;
+  const open = (): Promise<S3> => {
+    opening ??= openS3({
+      environment: world.environment,
+      notify: (message) => world.notify({ level: 'warning', message }),
+      region: place.region,
+      tries,
+      connectMilliseconds,
+      requestMilliseconds,
+      refuse: refusedByGuard,
+    });
     return opening;
   };
   const { bucket: Bucket, key: Key } = place;
@@ -73,34 +78,6 @@ function conditionOf(previous: Stored | undefined): {
   return previous.version === undefined ? {} : { IfMatch: previous.version };
 }
 
-async function openClient(
-  world: World,
-  { region }: S3Place,
-): Promise<{ readonly sdk: Sdk; readonly client: Client }> {
-  const sdk = await import('@aws-sdk/client-s3');
-  const access = readAwsAccess('S3', {
-    environment: world.environment,
-    notify: (message) => world.notify({ level: 'warning', message }),
-  });
-  const client = new sdk.S3Client({
-    maxAttempts: tries,
-    followRegionRedirects: false,
-    // What another store than Amazon's understands: its buckets have no names in the DNS.
-    forcePathStyle: access.endpoint !== undefined,
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-    requestHandler: {
-      connectionTimeout: connectMilliseconds,
-      requestTimeout: requestMilliseconds,
-      throwOnRequestTimeout: true,
-    },
-    ...(region === undefined ? {} : { region }),
-    ...access,
-  });
-  guardAwsClient(client, (status) => (status === 200 ? undefined : maxErrorBytes), refusedByGuard);
-  return { sdk, client };
-}
-
 class GuardFailure extends Error {
   override readonly name = 'GuardFailure';
 }
@@ -112,14 +89,9 @@ function refusedByGuard(why: 'endpoint' | 'too_large'): Error {
 }
 
 async function readBody(body: AsyncIterable<Uint8Array> | undefined): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body ?? []) {
-    length += chunk.length;
-    if (length > maxStoredBytes) throw new GuardFailure('what is there is larger than an artifact can be');
-    chunks.push(chunk);
-  }
-  return new Uint8Array(Buffer.concat(chunks));
+  const bytes = body === undefined ? new Uint8Array() : await readLimited(body, maxStoredBytes);
+  if (bytes === undefined) throw new GuardFailure('what is there is larger than an artifact can be');
+  return bytes;
 }
 
 function nameOf(error: unknown): string {
