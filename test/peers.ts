@@ -10,6 +10,7 @@ export type Peer =
   | 'age'
   | 'age-keygen'
   | 'gpg'
+  | 'gpgconf'
   | 'openssl'
   | 'ssh-keygen'
   | 'strace'

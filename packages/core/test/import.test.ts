@@ -1,8 +1,18 @@
 // Importing: what each format gives exactly, what is refused with its place, and that all of it or nothing is stored.
-import { writeFileSync } from 'node:fs';
-import { encryptTree, type FormatName, formatSopsFile, parsePlainTree } from '@clef/sops';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  encryptTree,
+  encryptWithPassphrase,
+  type FormatName,
+  formatSopsFile,
+  parsePlainTree,
+  type Recipients,
+} from '@clef/sops';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { openRepository } from '../src/repository.ts';
 import { exportSecrets } from '../src/secrets/export-secrets.ts';
 import { type ImportRequest, type ImportResult, importSecrets } from '../src/secrets/import-secrets.ts';
 import { readInputFile } from '../src/secrets/input-file.ts';
@@ -13,8 +23,10 @@ import {
   refusal,
   refused,
   repositoryWith,
+  strangersKey,
   type TestRepository,
   temporaryFolder,
+  withVariables,
   yes,
 } from './repository-with.ts';
 
@@ -415,11 +427,11 @@ describe('SOPS files', () => {
   async function sopsFile(
     text: string,
     format: FormatName,
-    recipient = repository.recipient,
+    recipient: string | Recipients = repository.recipient,
   ): Promise<Uint8Array> {
     const file = await encryptTree(parsePlainTree(Buffer.from(text), format), {
       format,
-      recipients: [{ type: 'age', recipient }],
+      recipients: typeof recipient === 'string' ? [{ type: 'age', recipient }] : recipient,
       now: repository.world.now(),
       randomBytes: repository.world.randomBytes,
     });
@@ -461,6 +473,76 @@ describe('SOPS files', () => {
       list_0: 'a',
       list_1: 'b',
       note: 'text',
+    });
+  });
+
+  /** Imports where the person has these variables besides. */
+  async function importedWith(environment: Record<string, string>, bytes: Uint8Array) {
+    const own = await repositoryWith();
+    const open = await openRepository(withVariables(own.world, environment), own.root);
+    await importSecrets(open, { ...request(bytes, 'x.yaml'), createNamespace: true });
+    return own.values(cell);
+  }
+
+  it('J10: for an SSH key, in a file that is named or in its usual place', async () => {
+    const folder = fileURLToPath(new URL('../../sops/test/ssh-keys/', import.meta.url));
+    const [key, line] = ['ed25519-open', 'ed25519-open.pub'].map((name) => join(folder, name)) as [
+      string,
+      string,
+    ];
+    const bytes = await sopsFile('A: x\n', 'yaml', readFileSync(line, 'utf8').trim());
+    expect(await importedWith({ SOPS_AGE_SSH_PRIVATE_KEY_FILE: key }, bytes)).toEqual({ A: 'x' });
+    const own = await repositoryWith();
+    mkdirSync(join(own.world.homeDirectory, '.ssh'));
+    copyFileSync(key, join(own.world.homeDirectory, '.ssh/id_ed25519'));
+    await importing(own, bytes, 'x.yaml', { createNamespace: true })();
+    expect(await own.values(cell)).toEqual({ A: 'x' });
+  });
+
+  it('J10: key groups open with keys of as many groups as the threshold says, and with no fewer', async () => {
+    const [bob, carol, dave] = [strangersKey(), strangersKey(), strangersKey()];
+    const groups = [bob, carol, dave].map(({ recipient }) => [{ type: 'age' as const, recipient }]);
+    const bytes = await sopsFile('A: CANARY\n', 'yaml', { groups, threshold: 2 });
+    const keys = (...people: { identity: string }[]) => ({
+      SOPS_AGE_KEY: people.map(({ identity }) => identity).join('\n'),
+    });
+    expect(await importedWith(keys(bob, dave), bytes)).toEqual({ A: 'CANARY' });
+    const { code, message } = await refusal(importedWith(keys(carol), bytes));
+    expect(code).toBe('cannot_decrypt');
+    expect(message).toMatch(/keys of 2 of its 3 key groups are needed, and 1 opened$/);
+  });
+
+  it('a key that asks for a passphrase is asked for only where no other opens the file', async () => {
+    const wrapped = await encryptWithPassphrase(`${strangersKey().identity}\n`, 'x', { workFactor: 10 });
+    const own = await repositoryWith();
+    const asked: string[] = [];
+    const world = {
+      ...withVariables(own.world, { SOPS_AGE_KEY: wrapped }),
+      askPassphrase: async (what: string) => {
+        asked.push(what);
+        return 'x';
+      },
+    };
+    const bytes = await sopsFile('A: x\n', 'yaml', own.recipient);
+    await importSecrets(await openRepository(world, own.root), {
+      ...request(bytes, 'x.yaml'),
+      createNamespace: true,
+    });
+    expect([await own.values(cell), asked]).toEqual([{ A: 'x' }, []]);
+  });
+
+  it('J10: several documents are one map, in which no name may be twice', async () => {
+    const bytes = await sopsFile('A: x\n---\nB: y\n', 'yaml');
+    expect(await imported(bytes, 'x.yaml')).toEqual({ A: 'x', B: 'y' });
+    const twice = await sopsFile('A: CANARY\n---\nA: CANARY2\n', 'yaml');
+    expect(await faultsOf(twice, 'x.yaml')).toEqual(['-: "A" is there twice']);
+  });
+
+  it('J10: a file of the binary format is one value', async () => {
+    const bytes = await sopsFile('line 1\nline 2\r\n', 'binary');
+    expect(await imported(bytes, 'cert.pem')).toEqual({ data: 'line 1\nline 2\r\n' });
+    expect(await imported(bytes, 'cert.json', { prefix: 'TLS_' })).toEqual({
+      TLS_data: 'line 1\nline 2\r\n',
     });
   });
 

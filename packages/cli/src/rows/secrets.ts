@@ -198,7 +198,7 @@ export const secretRows: readonly CommandDefinition[] = [
     name: 'import',
     summary: 'Store the values of a dotenv, JSON, YAML or SOPS file',
     details:
-      'All values of the file or none of them; everything that is wrong with it is told at once. Values of keys that have another value stay, unless --overwrite is given. Nothing in the file is run or filled in. SOPS files of any format are opened with your keys.',
+      'All values of the file or none of them; everything that is wrong with it is told at once. Values of keys that have another value stay, unless --overwrite is given. Nothing in the file is run or filled in. SOPS files of any format are opened with every key that "clef sops decrypt" would find; several documents are taken as one.',
     arguments: [cell, { name: 'file', summary: 'the file, or - for standard input' }],
     options: [
       {

@@ -19,7 +19,7 @@ import { parseJson, StrictError } from '@clef/strict';
 import type { World } from '../world.ts';
 import { findNode } from './decrypt-file.ts';
 import { noFile } from './file-status.ts';
-import { openSopsFile } from './keyring.ts';
+import { openSopsFile } from './open-file.ts';
 import { badArgument, during, notCovered, SopsOperationError } from './outcome.ts';
 import { deliver, isStandardInput, readSource, type SopsSource, type SopsSourceRequest } from './source.ts';
 import { parseTreePath } from './tree-path.ts';

@@ -12,7 +12,7 @@ import {
   type TreePath,
 } from '@clef/sops';
 import type { World } from '../world.ts';
-import { openSopsFile } from './keyring.ts';
+import { openSopsFile } from './open-file.ts';
 import { badArgument, during, SopsOperationError } from './outcome.ts';
 import { findConfig } from './recipients.ts';
 import {

@@ -17,7 +17,7 @@ import { findMemoryStorage } from '../checks/memory-storage.ts';
 import type { World } from '../world.ts';
 import { indentFor } from './decrypt-file.ts';
 import { noFile } from './file-status.ts';
-import { openSopsFile } from './keyring.ts';
+import { openSopsFile } from './open-file.ts';
 import { badArgument, during, notCovered, SopsOperationError } from './outcome.ts';
 import { deliver, isStandardInput, readSource, type SopsSourceRequest } from './source.ts';
 

@@ -1,8 +1,8 @@
 // `sops encrypt`: a plaintext file as a SOPS file, to the keys that options, variables or `.sops.yaml` name.
 import { encryptTree, formatPlainTree, formatSopsFile, parsePlainTree } from '@clef/sops';
+import { wrappingKeyring } from '../keys/sops-keyring.ts';
 import type { World } from '../world.ts';
 import { indentFor } from './decrypt-file.ts';
-import { wrappingKeyring } from './keyring.ts';
 import { badArgument, during } from './outcome.ts';
 import { findConfig, planNewFile, type SopsNewFileOptions } from './recipients.ts';
 import {

@@ -6,7 +6,7 @@ import { type SopsCode, SopsError } from '@clef/sops';
 import { escapeControl } from '@clef/strict';
 import { ClefError, type ErrorCode } from '../errors.ts';
 import { fromGroundError, uncapitalised } from '../from-ground-error.ts';
-import { programFailure } from '../keys/age-plugins.ts';
+import { serviceFailure } from '../keys/sops-keyring.ts';
 
 /** The outcomes of SOPS (spec sops-format, section 14), and `not_covered` for what only the real tool does. */
 export type SopsOutcome =
@@ -204,10 +204,7 @@ function fromEngine(error: SopsError, stage: Stage, name: string): unknown {
 /** What the key service or the program itself said, where it did. */
 function serviceAdvice(cause: unknown): { code: ErrorCode; hint: string; why: string } | undefined {
   if (!(cause instanceof KmsError || cause instanceof SopsError)) return undefined;
-  const judged =
-    cause instanceof KmsError
-      ? fromGroundError(cause, { action: 'use the key' })
-      : programFailure(cause, 'use the key');
+  const judged = serviceFailure(cause, { action: 'use the key' });
   if (!(judged instanceof ClefError)) return undefined;
   return { code: judged.code, hint: judged.hint, why: `: ${uncapitalised(cause.message)}` };
 }

@@ -10,9 +10,10 @@ import {
   recipientName,
   rotateDataKey,
 } from '@clef/sops';
+import { wrappingKeyring } from '../keys/sops-keyring.ts';
 import type { World } from '../world.ts';
 import { noFile } from './file-status.ts';
-import { openSopsFile, wrappingKeyring } from './keyring.ts';
+import { openSopsFile } from './open-file.ts';
 import { during } from './outcome.ts';
 import { optionRecipients, type SopsKeyOptions } from './recipients.ts';
 import {

@@ -7,9 +7,10 @@ import {
   recipientName,
   rewrap,
 } from '@clef/sops';
+import { wrappingKeyring } from '../keys/sops-keyring.ts';
 import type { World } from '../world.ts';
 import { noFile } from './file-status.ts';
-import { openSopsFile, wrappingKeyring } from './keyring.ts';
+import { openSopsFile } from './open-file.ts';
 import { during, SopsOperationError } from './outcome.ts';
 import { findConfig, ruleFor } from './recipients.ts';
 import { deliver, readSource, type SopsSourceRequest } from './source.ts';

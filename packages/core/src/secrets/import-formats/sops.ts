@@ -1,24 +1,20 @@
-// SOPS files of any shape and format, opened with our own keys and verified as a whole. Comments stay behind.
-
+// SOPS files of any shape and format, opened with every key that SOPS would find and verified as a whole. Comments stay
+// behind.
 import { isUtf8 } from 'node:buffer';
 import {
   decryptTree,
   type FormatName,
   formatForPath,
   parseSopsFile,
-  recipientName,
-  recipientsOf,
   SopsError,
   type SopsFile,
   type Leaf as SopsLeaf,
   type TreeNode,
-  unwrapDataKey,
 } from '@clef/sops';
 import { fromSopsError } from '../../cells/sops-errors.ts';
 import { ClefError } from '../../errors.ts';
-import { fromGroundError } from '../../from-ground-error.ts';
-import { findAgeIdentities } from '../../keys/age-keys.ts';
-import { sopsCloudKeys } from '../../keys/cloud-keys.ts';
+import { uncapitalised } from '../../from-ground-error.ts';
+import { decryptionOrder, openWithAnyKey, serviceFailure } from '../../keys/sops-keyring.ts';
 import type { World } from '../../world.ts';
 import { type FoundValues, type Leaf, nameLeaves } from './found-values.ts';
 
@@ -37,23 +33,19 @@ export function looksLikeSops(text: string): boolean {
 
 /**
  * Reads and decrypts a SOPS file.
- * @throws {ClefError} `bad_format`, `cannot_decrypt`, `cell_tampered`, and what a KMS can give.
+ * @throws {ClefError} `bad_format`, `cannot_decrypt`, `cell_tampered`, `key_locked`, and what a KMS can give.
  */
 export async function readSops(world: World, bytes: Uint8Array, options: SopsOptions): Promise<FoundValues> {
   const { name, flatten, stringify } = options;
   const file = parseByContent(bytes, name);
+  const order = decryptionOrder(world);
   try {
-    const kms = sopsCloudKeys(world);
-    const recipients = recipientsOf(file).map(recipientName);
-    const dataKey = await unwrapDataKey(file, {
-      ageIdentities: () => findAgeIdentities(world, recipients),
-      kms,
-    });
-    const [root, ...more] = decryptTree(file, dataKey).documents;
-    if (root === undefined || more.length > 0) throw severalDocuments(name);
-    return nameLeaves(leavesOf(root, [], stringify), flatten);
+    const dataKey = await openWithAnyKey(world, file, order);
+    // Several documents are one map: a name that two of them have is there twice.
+    const leaves = decryptTree(file, dataKey).documents.flatMap((root) => leavesOf(root, [], stringify));
+    return nameLeaves(leaves, flatten);
   } catch (error) {
-    throw failure(error, name, file);
+    throw failure(error, name);
   }
 }
 
@@ -74,25 +66,17 @@ function parseByContent(bytes: Uint8Array, name: string): SopsFile {
   throw fromSopsError(first, { path: name });
 }
 
-function failure(error: unknown, name: string, file: SopsFile): unknown {
+function failure(error: unknown, name: string): unknown {
   if (!(error instanceof SopsError)) return error;
   if (error.code === 'key_service')
-    return fromGroundError(error.cause, { action: `open "${name}"`, file: name });
+    return serviceFailure(error.cause, { action: `open "${name}"`, file: name });
   if (error.code !== 'no_matching_key') return fromSopsError(error, { path: name });
   return new ClefError({
     code: 'cannot_decrypt',
-    message: `Cannot decrypt "${name}": no key of yours is among its ${recipientsOf(file).length} recipients`,
-    hint: 'give its key in SOPS_AGE_KEY_FILE, or let the tool that has it decrypt: clef sops decrypt FILE | clef import CELL -',
+    message: `Cannot decrypt "${name}": ${uncapitalised(error.message)}`,
+    hint: 'give its key in SOPS_AGE_KEY_FILE, or let the tool that has it decrypt: sops decrypt FILE | clef import CELL -',
     location: { file: name },
-  });
-}
-
-function severalDocuments(name: string): ClefError {
-  return new ClefError({
-    code: 'bad_format',
-    message: `"${name}" has several YAML documents`,
-    hint: 'import each from a file of its own',
-    location: { file: name },
+    cause: error,
   });
 }
 

@@ -13,20 +13,20 @@ import {
   recipientsOf,
   SopsError,
   type SopsFile,
+  type StanzaList,
   unwrapDataKey,
 } from '@clef/sops';
 import { decodeUtf8 } from '@clef/strict';
 import { ClefError } from '../errors.ts';
-import { clefIdentities, recipientsOfIdentities } from '../keys/age-keys.ts';
-import { agePlugins } from '../keys/age-plugins.ts';
-import { sopsCloudKeys } from '../keys/cloud-keys.ts';
-import { platformConfigFolder } from '../keys/config-folder.ts';
-import { listAgeKeys } from '../keys/key-store.ts';
-import { identitiesOf } from '../keys/key-text.ts';
+import { fromGroundError } from '../from-ground-error.ts';
 import type { World } from '../world.ts';
-import { badArgument, during } from './outcome.ts';
+import { clefIdentities, recipientsOfIdentities } from './age-keys.ts';
+import { agePlugins, programFailure } from './age-plugins.ts';
+import { sopsCloudKeys } from './cloud-keys.ts';
+import { platformConfigFolder } from './config-folder.ts';
+import { listAgeKeys } from './key-store.ts';
+import { identitiesOf, maxKeyFileBytes } from './key-text.ts';
 
-const maxKeyFileBytes = 64 * 1024;
 const commandSeconds = 120;
 
 /** What a source gave: identities, or keys that need a passphrase first. */
@@ -40,15 +40,17 @@ const nothing: Found = { identities: [] };
 const withPlugins = { allowPlugins: true };
 
 /**
- * The data key of a file. Keys behind a passphrase are asked for only where no other opens it.
- * @throws {SopsOperationError} `no_data_key` when none fits, `decryption_order`.
+ * The data key of a file that the person names: never of a cell, as keys that a stanza names with an AWS role or profile are
+ * used with these. Keys behind a passphrase are asked for only where no other opens the file.
+ * @param order - Which kinds of keys to try first; see {@link decryptionOrder}.
+ * @throws {SopsError} `no_matching_key`, `key_service` ({@link serviceFailure} tells what to do), `bad_metadata`, `bad_shamir`.
  */
-export async function openSopsFile(
+export async function openWithAnyKey(
   world: World,
   file: SopsFile,
-  { name, order }: { readonly name: string; readonly order?: string | undefined },
+  order: readonly StanzaList[] | undefined,
 ): Promise<DataKey> {
-  const keyring = { ...wrappingKeyring(world), ...decryptionOrder(world, order) };
+  const keyring = { ...wrappingKeyring(world), ...(order !== undefined && { order }) };
   const problems: string[] = [];
   const locked: (() => Promise<readonly AgeIdentity[]>)[] = [];
   const recipients = recipientsOf(file).flatMap((each) => (each.type === 'age' ? [each.recipient] : []));
@@ -57,16 +59,22 @@ export async function openSopsFile(
     locked.push(...found.flatMap((each) => (each.locked === undefined ? [] : [each.locked])));
     return found.flatMap((each) => each.identities);
   };
-  return during('open', name, async () => {
-    try {
-      return await unwrapDataKey(file, { ...keyring, ageIdentities });
-    } catch (error) {
-      if (!(error instanceof SopsError) || locked.length === 0) throw toldOf(world, problems, error);
-      const unlocked = await unlockAll(locked, problems);
-      if (unlocked.length === 0) throw toldOf(world, problems, error);
-      return unwrapDataKey(file, { ...keyring, ageIdentities: async () => unlocked });
-    }
-  });
+  try {
+    return await unwrapDataKey(file, { ...keyring, ageIdentities });
+  } catch (error) {
+    if (!(error instanceof SopsError) || locked.length === 0) throw toldOf(world, problems, error);
+    const unlocked = await unlockAll(locked, problems);
+    if (unlocked.length === 0) throw toldOf(world, problems, error);
+    return unwrapDataKey(file, { ...keyring, ageIdentities: async () => unlocked });
+  }
+}
+
+/** The error for what a key service, a plugin or GnuPG answered; anything else comes back as it is. */
+export function serviceFailure(
+  cause: unknown,
+  doing: { readonly action: string; readonly file?: string },
+): unknown {
+  return cause instanceof SopsError ? programFailure(cause, doing.action) : fromGroundError(cause, doing);
 }
 
 /** What wrapping a data key needs: the clouds, GnuPG and the person's age plugins. */
@@ -80,14 +88,18 @@ export function wrappingKeyring(world: World): Keyring {
   };
 }
 
-function decryptionOrder(world: World, given: string | undefined): Pick<Keyring, 'order'> {
+/**
+ * The order in which kinds of keys are tried: as given, else by `SOPS_DECRYPTION_ORDER`, else the engine's own.
+ * @throws {ClefError} `usage`.
+ */
+export function decryptionOrder(world: World, given?: string): readonly StanzaList[] | undefined {
   const text = given ?? world.environment['SOPS_DECRYPTION_ORDER'] ?? '';
-  if (text === '') return {};
+  if (text === '') return undefined;
   try {
-    return { order: parseDecryptionOrder(text) };
+    return parseDecryptionOrder(text);
   } catch (error) {
     if (!(error instanceof SopsError)) throw error;
-    throw badArgument('decryption_order', error.message, 'write for example: --decryption-order age,kms');
+    throw new ClefError({ code: 'usage', message: error.message, hint: 'write for example: age,kms' });
   }
 }
 
