@@ -16,6 +16,7 @@ import { agePlugins, programFailure } from '../keys/age-plugins.ts';
 import { sopsCloudKeys } from '../keys/cloud-keys.ts';
 import { cellRecipients } from '../manifest/access.ts';
 import type { Manifest } from '../manifest/manifest.ts';
+import { shortKey } from '../manifest/names.ts';
 import { type Repository, readFileIn } from '../repository.ts';
 import type { Cell } from './cell.ts';
 import { foreignContent } from './foreign-content.ts';
@@ -185,7 +186,7 @@ export function recipientDifference(
   const wanted = new Map(wantedRecipients(manifest, cell));
   const found = new Set(namesInFile(world, file));
   const added = [...wanted].filter(([key]) => !found.has(key)).map(([, name]) => name);
-  const removed = [...found].filter((key) => !wanted.has(key)).map((key) => shorten(key));
+  const removed = [...found].filter((key) => !wanted.has(key)).map(shortKey);
   const parts = [
     ...(removed.length > 0 ? [`not in clef.yaml: ${removed.join(', ')}`] : []),
     ...(added.length > 0 ? [`not in the file: ${added.join(', ')}`] : []),
@@ -212,10 +213,6 @@ function wantedRecipients(manifest: Manifest, cell: Cell): readonly (readonly [k
     ...people.map(({ person, key }) => [key.text, person] as const),
     ...encryptTo.map((key) => [readerName(key), key.text] as const),
   ];
-}
-
-function shorten(key: string): string {
-  return key.startsWith('age1') && key.length > 24 ? `${key.slice(0, 12)}…${key.slice(-6)}` : key;
 }
 
 /** A cell's sidecar and its bytes; empty where there is none. */

@@ -141,3 +141,8 @@ export function slug(text: string): string {
     .slice(0, 63)
     .replace(/-$/, '');
 }
+
+/** A key for a message: an age key, of which some have two thousand characters, by its two ends; any other whole. */
+export function shortKey(key: string): string {
+  return key.startsWith('age1') && key.length > 24 ? `${key.slice(0, 12)}…${key.slice(-6)}` : key;
+}

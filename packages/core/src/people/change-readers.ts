@@ -11,6 +11,7 @@ import { planSopsConfig } from '../cells/sops-config.ts';
 import type { Confirm } from '../cells/write.ts';
 import { ClefError } from '../errors.ts';
 import type { Manifest } from '../manifest/manifest.ts';
+import { shortKey } from '../manifest/names.ts';
 import { parseManifest } from '../manifest/parse.ts';
 import { manifestName, openRepository, type Repository } from '../repository.ts';
 import { type FileChange, withRepositoryLock } from '../transaction/commit-files.ts';
@@ -102,10 +103,6 @@ function surprise({ cell, change, person, key }: JudgedChange): string {
   return change === 'gains'
     ? `"${cell}" does not have ${who} among its recipients yet, whom clef.yaml names`
     : `"${cell}" has ${who} among its recipients, whom clef.yaml does not name`;
-}
-
-function shortKey(key: string): string {
-  return key.length > 40 ? `${key.slice(0, 12)}…${key.slice(-6)}` : key;
 }
 
 /** What was confirmed is what was shown: nobody else may come in while a person thinks. */

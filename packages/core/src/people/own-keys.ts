@@ -15,6 +15,7 @@ import {
 import { keyTextOf, noKeyIn, readIdentities, readKeyFile } from '../keys/key-text.ts';
 import { askNewPassphrase } from '../keys/new-passphrase.ts';
 import type { Manifest } from '../manifest/manifest.ts';
+import { shortKey } from '../manifest/names.ts';
 import { openRepository } from '../repository.ts';
 import type { World } from '../world.ts';
 
@@ -97,7 +98,7 @@ export async function showPrivateKey(world: World, recipient?: string): Promise<
   const text = await revealAgeKey(world, entry);
   const [pair] = await keyPairsIn(text, 'your key store');
   if (pair?.recipient === entry.recipient) return pair;
-  throw noKeyIn('your key store', `it does not belong to ${shortened(entry.recipient)}`);
+  throw noKeyIn('your key store', `it does not belong to ${shortKey(entry.recipient)}`);
 }
 
 /**
@@ -151,14 +152,9 @@ function chooseEntry(entries: readonly AgeKeyEntry[], recipient: string | undefi
   if (only === undefined) throw noSuchKey(recipient);
   throw new ClefError({
     code: 'usage',
-    message: `You have ${found.length} keys: ${found.map((entry) => shortened(entry.recipient)).join(', ')}`,
+    message: `You have ${found.length} keys: ${found.map((entry) => shortKey(entry.recipient)).join(', ')}`,
     hint: 'name one by its public key: clef key show age1… --private',
   });
-}
-
-/** A post-quantum recipient has two thousand characters. */
-function shortened(recipient: string): string {
-  return recipient.length <= 62 ? recipient : `${recipient.slice(0, 40)}…`;
 }
 
 async function keepOptions(world: World, withPassphrase: boolean): Promise<KeepOptions> {
