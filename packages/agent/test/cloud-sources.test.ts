@@ -44,15 +44,16 @@ const awsVariables = (): Record<string, string> => ({
 
 function s3Source(
   changes: Record<string, string | undefined> = {},
+  bounds = limits,
   region: string | undefined = 'eu-west-1',
 ): Source {
   const place = { bucket: 'artifacts', key: 'web/production.json', region };
-  return createS3Source(place, { ...awsVariables(), ...changes }, now, limits);
+  return createS3Source(place, { ...awsVariables(), ...changes }, now, bounds);
 }
 
-function gcsSource(changes: Record<string, string | undefined> = {}): Source {
+function gcsSource(changes: Record<string, string | undefined> = {}, bounds = limits): Source {
   const environment = { CLEF_GCS_ENDPOINT: gcs.url, GOOGLE_OAUTH_ACCESS_TOKEN: token, ...changes };
-  return createGcsSource({ bucket: 'artifacts', object: 'web/production.json' }, environment, now, limits);
+  return createGcsSource({ bucket: 'artifacts', object: 'web/production.json' }, environment, now, bounds);
 }
 
 const stores = [
@@ -128,10 +129,10 @@ describe.each(stores)('%s', (_, storeOf, open) => {
     storeOf().script = () => undefined;
     const stop = new AbortController();
     const started = performance.now();
-    const fetching = open().fetch(undefined, stop.signal);
+    const fetching = open({}, { ...limits, totalMilliseconds: 25_000 }).fetch(undefined, stop.signal);
     setTimeout(() => stop.abort(), 50);
     await expect(fetching).rejects.toMatchObject({ code: 'timeout' });
-    expect(performance.now() - started).toBeLessThan(600);
+    expect(performance.now() - started).toBeLessThan(15_000);
   });
 
   test('one request for each poll: the schedule is what tries again', async () => {
@@ -189,7 +190,7 @@ describe('S3', () => {
 
   test('the request is signed for the region, in path style at an endpoint of one’s own', async () => {
     s3.object = artifact;
-    await fetchFrom(s3Source({}, 'ap-south-1'));
+    await fetchFrom(s3Source({}, limits, 'ap-south-1'));
     const [{ path, headers } = { path: '', headers: {} }] = s3.asked;
     expect(path).toMatch(/^\/artifacts\/web\/production\.json(\?x-id=GetObject)?$/);
     expect(headers['authorization']).toMatch(/AKIDCANARY\/[0-9]{8}\/ap-south-1\/s3\//);
@@ -258,9 +259,8 @@ describe('S3', () => {
       response.on('drain', pour);
       pour();
     };
-    const before = performance.now();
+    // To read on would end as a timeout.
     expect((await failureOf(s3Source())).code).toBe('bad_response');
-    expect(performance.now() - before).toBeLessThan(750);
   });
 });
 

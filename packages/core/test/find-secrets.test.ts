@@ -1,5 +1,6 @@
 // search, compare and explain: names and verdicts, never a value.
 import { describe, expect, it } from 'vitest';
+import { processorTime } from '../../../test/processor-time.ts';
 import { compareCells, compareSecret } from '../src/secrets/compare-secrets.ts';
 import { explainKey } from '../src/secrets/explain-key.ts';
 import { searchKeys, searchValue } from '../src/secrets/search-secrets.ts';
@@ -54,9 +55,9 @@ describe('search by name needs no key', () => {
 
   it('a pattern full of stars takes no time', async () => {
     const repository = await repositoryWith({ [first]: { ['A'.repeat(128)]: 'x' } });
-    const start = performance.now();
+    const start = processorTime();
     expect((await searchKeys(await repository.open(), `${'A*'.repeat(60)}B`)).found).toEqual([]);
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(processorTime() - start).toBeLessThan(2000);
   });
 
   it('pending keys are found and marked', async () => {

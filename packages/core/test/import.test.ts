@@ -12,6 +12,7 @@ import {
 } from '@clef/sops';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { processorTime } from '../../../test/processor-time.ts';
 import { openRepository } from '../src/repository.ts';
 import { exportSecrets } from '../src/secrets/export-secrets.ts';
 import { type ImportRequest, type ImportResult, importSecrets } from '../src/secrets/import-secrets.ts';
@@ -230,11 +231,11 @@ describe('J07: too much is refused within a second', () => {
     for (const format of code === 'limit' && content.length > 8 * 1024 * 1024
       ? formats
       : (['dotenv'] as const)) {
-      const start = performance.now();
+      const start = processorTime();
       const error = await refusal(importing(repository, content, 'x', { format })());
       expect([format, error.code]).toEqual([format, code]);
       expect(error.faults.length).toBeLessThanOrEqual(100);
-      expect(performance.now() - start).toBeLessThan(1000);
+      expect(processorTime() - start).toBeLessThan(1000);
     }
   });
 });

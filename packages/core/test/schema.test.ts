@@ -1,5 +1,6 @@
 // Schemas: what their file may say, what they refuse, and what a pattern may cost.
 import { describe, expect, it } from 'vitest';
+import { processorTime } from '../../../test/processor-time.ts';
 import { checkValuesAgainstSchema, missingKeys } from '../src/checks/schema.ts';
 import { parseSchema } from '../src/checks/schema-file.ts';
 import { announceSecrets } from '../src/secrets/announce-secrets.ts';
@@ -219,10 +220,10 @@ it('INV-25: ^(a+)+$ against 100 KB, and the dearest pattern against the longest 
   const schema = await read(withKey("{ pattern: '^(a+)+$' }"));
   const { matches } = schema.keys.get('K')?.pattern ?? { matches: () => true };
   matches('a');
-  const start = performance.now();
+  const start = processorTime();
   expect(matches(`${'a'.repeat(100_000)}!`)).toBe(false);
   // 20 ms on a quiet machine; a backtracking engine would not come back.
-  expect(performance.now() - start).toBeLessThan(1000);
+  expect(processorTime() - start).toBeLessThan(1000);
   expect(checkValuesAgainstSchema(schema, [['K', `${'a'.repeat(100_000)}!`]])).toMatchObject([
     { rule: 'pattern', message: expect.stringContaining('is longer than the 65536 characters') },
   ]);

@@ -1,5 +1,6 @@
 // AWS policies: which statements apply to an access, and that a Deny wins.
 import { describe, expect, it } from 'vitest';
+import { processorTime } from '../../../test/processor-time.ts';
 import { decide, parsePolicy } from '../src/policy.ts';
 
 const base = { Effect: 'Allow', Action: 'kms:Decrypt', Resource: '*' };
@@ -82,8 +83,8 @@ describe('a policy', () => {
       'role',
     );
     const access = { action: 'kms:Decrypt', resource: 'a'.repeat(5_000), context: new Map() };
-    const began = performance.now();
+    const began = processorTime();
     expect(decide(statements, access, () => true)).toBe('silent');
-    expect(performance.now() - began).toBeLessThan(500);
+    expect(processorTime() - began).toBeLessThan(500);
   });
 });

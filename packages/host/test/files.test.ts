@@ -157,7 +157,7 @@ describe('a name that is not a plain regular file is refused for reading and for
       expect(readFileSync(path, 'utf8')).toBe('new');
     }
 
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(performance.now() - started).toBeLessThan(10_000);
     expect(readFileSync(join(folders.outside, 'file'), 'utf8')).toBe(sentinel);
     expect(readdirSync(folders.outside)).toEqual(['file']);
     expect(readFileSync(join(folders.root, 'cells', 'other'), 'utf8')).toBe('other');

@@ -118,8 +118,8 @@ describe('a stream', () => {
     const answer = exchange(server.port, streamOf(server.port), { quietMs: 3_000 });
     await until(() => sinks.size === 1);
     const started = performance.now();
-    await server.close(2.5);
-    expect(performance.now() - started).toBeLessThan(1_000);
+    await server.close(25);
+    expect(performance.now() - started).toBeLessThan(10_000);
     expect((await answer).text).toMatch(/0\r\n\r\n$/);
   });
 

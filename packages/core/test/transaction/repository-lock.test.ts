@@ -59,7 +59,7 @@ describe('a holder that lives', () => {
     await lockWith(self);
     const started = performance.now();
     expect(((await take({ waitSeconds: 0 })) as ClefError).code).toBe('lock_held');
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(5_000);
   });
 });
 
