@@ -15,13 +15,14 @@ import {
   judge,
   newBench,
   noticesIn,
+  type Place,
   type Prepared,
   prepare,
   readTree,
   removePlace,
   run,
 } from './stage.ts';
-import { spread } from './sweep.ts';
+import { reasons, spread } from './sweep.ts';
 
 const bench = newBench();
 const cellPath = 'secrets/database/development.enc.yaml';
@@ -208,6 +209,57 @@ describe('F-14: signals', () => {
     expect(judge(namespace, readTree(place).tree)).toBe('new');
     removePlace(place);
   });
+});
+
+describe('the keys of a person, which are in no repository', () => {
+  it('F-01, F-03: key generate, killed or failing at any call: every listed key opens, and the next one is made', async () => {
+    const prepared = await prepare(bench, {
+      ...scenario('set, a value'),
+      name: 'key generate',
+      run: { args: ['key', 'generate'] },
+    });
+    expect(prepared.calls).toBeGreaterThan(8);
+    const faults = spread(prepared.calls, 6).flatMap((at, index) => [
+      { at, action: 'kill-before' },
+      { at, action: 'error', errno: Object.keys(reasons)[index % 6] as string, stays: true },
+    ]);
+    const ends = await inTurns(
+      faults.map((fault) => async () => {
+        const place = prepared.copy();
+        const failed = await run(place, prepared.scenario.run, fault);
+        const keys = await listedKeys(place);
+        const shown = await inTurns(
+          keys.map((key) => () => run(place, { args: ['key', 'show', key, '--private'] })),
+        );
+        const next = await run(place, prepared.scenario.run);
+        const after = await listedKeys(place);
+        removePlace(place);
+        return {
+          ...fault,
+          isClear:
+            fault.errno === undefined || (reasons[fault.errno]?.test(failed.stderr) && failed.exitCode === 8),
+          isTold: failed.exitCode !== 0 || keys.length === 2,
+          opening: shown.filter(({ stdout }) => stdout.includes('AGE-SECRET-KEY-1')).length - keys.length,
+          next: next.exitCode,
+          more: after.length - keys.length,
+        };
+      }),
+    );
+    const right = {
+      isClear: true,
+      isTold: true,
+      opening: 0,
+      read: prepared.oldLook.stdout,
+      next: 0,
+      more: 1,
+    };
+    expect(ends).toEqual(faults.map((fault) => ({ ...fault, ...right })));
+  }, 60_000);
+
+  async function listedKeys(place: Place): Promise<readonly string[]> {
+    const { stdout } = await run(place, { args: ['key', 'list', '--json'] });
+    return (JSON.parse(stdout) as { recipient: string }[]).map(({ recipient }) => recipient);
+  }
 });
 
 describe('locks', () => {

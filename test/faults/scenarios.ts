@@ -1,11 +1,16 @@
 // Every command that changes files, one row each: how the tree comes to be, the command, and a reading command that
-// settles what was interrupted and whose output tells old from new. The sweeps take their rows from here.
+// settles what was interrupted and whose output tells old from new. The sweeps take their rows from here. (`key generate`,
+// whose files are not in the repository: rows.test.ts.)
+
+import { generateKeyPairSync } from 'node:crypto';
+import { generateAgeIdentity } from '@clef/sops';
 
 /** One command line of clef, or of git. */
 export type Step = {
   readonly program?: 'git';
   readonly args: readonly string[];
   readonly input?: string;
+  readonly environment?: Readonly<Record<string, string>>;
 };
 
 export type Scenario = {
@@ -17,6 +22,8 @@ export type Scenario = {
   readonly look: readonly string[];
   /** The command writes outside of any transaction: a kill may leave a temporary file of ciphertext. */
   readonly isSingleFile?: boolean;
+  /** It goes the way of another one of these: a smaller sample is enough. */
+  readonly isAlike?: boolean;
 };
 
 /** In every value: it must never be seen in a file, in a log or on stderr. */
@@ -40,6 +47,19 @@ const three = [
 ];
 const addBob: Step = { args: ['recipients', 'add', 'bob', otherKey, '--environments', 'development'] };
 const withBob = [...three, addBob];
+const bobsRequest: Step = {
+  args: ['recipients', 'request', '--name', 'bob', '--environments', 'development'],
+  environment: { CLEF_AGE_KEY: generateAgeIdentity().identity },
+};
+const service = (...args: readonly string[]): Step => ({ args: ['service', ...args] });
+const createApi = service(
+  'create',
+  'api',
+  ...['--namespaces', 'database', '--seal', `development=${otherKey}`, '--seal', `staging=${otherKey}`],
+);
+const spki = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'der' });
+/** Notes where its text is: after a kill nobody else removes it. */
+const editor = `sh -c 'printf %s "$1" > "$HOME/edited"; sed -i s/-two/-edited/ "$1"' sh`;
 
 export const scenarios: readonly Scenario[] = [
   {
@@ -130,21 +150,92 @@ export const scenarios: readonly Scenario[] = [
     look: json(cell),
   },
   {
+    name: 'edit',
+    given: two,
+    run: { args: ['edit', cell], environment: { EDITOR: editor } },
+    look: json(cell),
+  },
+  {
+    name: 'recipients approve, over three cells',
+    given: [...three, bobsRequest],
+    run: { args: ['recipients', 'approve', 'bob', '--yes'] },
+    look: ['recipients', 'list'],
+  },
+  {
+    name: 'recipients approve --decline',
+    given: [...two, bobsRequest],
+    run: { args: ['recipients', 'approve', 'bob', '--decline', '--yes'] },
+    look: ['recipients', 'list'],
+    isAlike: true,
+  },
+  {
+    name: 'namespace add',
+    given: two,
+    run: { args: ['namespace', 'add', 'payments'] },
+    look: ['list', '--json'],
+    isAlike: true,
+  },
+  {
+    name: 'namespace remove',
+    given: [...three, set('database/staging', 'DB_URL', 'five')],
+    run: { args: ['namespace', 'remove', 'database', '--yes'] },
+    look: ['list'],
+  },
+  {
+    name: 'environment add',
+    given: two,
+    run: { args: ['environment', 'add', 'preview'] },
+    look: ['list', '--json'],
+    isAlike: true,
+  },
+  {
+    name: 'environment remove',
+    given: three,
+    run: { args: ['environment', 'remove', 'development', '--yes'] },
+    look: ['list'],
+    isAlike: true,
+  },
+  {
     name: 'service create',
     given: two,
-    run: {
-      args: ['service', 'create', 'api', '--namespaces', 'database', '--seal', `development=${otherKey}`],
-    },
+    run: createApi,
     look: ['service', 'list'],
   },
   {
+    name: 'service update',
+    given: [...two, createApi],
+    run: service('update', 'api', '--description', 'Another'),
+    look: ['service', 'show', 'api', '--json'],
+    isAlike: true,
+  },
+  {
+    name: 'service rotate',
+    given: [...two, createApi],
+    run: service('rotate', 'api', 'development', '--verify', `ed25519:${spki.toString('base64')}`),
+    look: ['service', 'show', 'api', '--json'],
+    isAlike: true,
+  },
+  {
+    name: 'service delete',
+    given: [...two, createApi],
+    run: service('delete', 'api', 'development'),
+    look: ['service', 'show', 'api', '--json'],
+    isAlike: true,
+  },
+  {
     name: 'pack to a file',
-    given: [
-      ...two,
-      { args: ['service', 'create', 'api', '--namespaces', 'database', '--seal', `development=${otherKey}`] },
-    ],
+    given: [...two, createApi],
     run: { args: ['pack', 'api', 'development', '--to', 'api.json'] },
     look: json(cell),
     isSingleFile: true,
+    isAlike: true,
+  },
+  {
+    name: 'revoke, in the place of an artifact',
+    given: [...two, createApi, { args: ['pack', 'api', 'development', '--to', 'api.json'] }],
+    run: { args: ['revoke', 'api', 'development', '--to', 'api.json', '--reason', 'A test'] },
+    look: json(cell),
+    isSingleFile: true,
+    isAlike: true,
   },
 ];

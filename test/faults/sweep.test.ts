@@ -3,15 +3,17 @@
 
 import { rmSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
-import { scenarios } from './scenarios.ts';
+import { type Scenario, scenarios } from './scenarios.ts';
 import { inTurns, newBench, type Prepared, prepare } from './stage.ts';
-import { errorPoint, type Finding, killPoint, spread } from './sweep.ts';
+import { errorPoint, type Finding, killPoint, reasons, spread } from './sweep.ts';
 
 const isFull = process.env['CLEF_FAULT_SWEEP'] === 'full';
-const kills = isFull ? Number.POSITIVE_INFINITY : 6;
+const kills = ({ isAlike }: Scenario): number => {
+  if (isFull) return Number.POSITIVE_INFINITY;
+  return isAlike === true ? 3 : 6;
+};
 const recoveryKills = isFull ? 12 : 2;
-const errors = isFull ? Number.POSITIVE_INFINITY : 2;
-const errnos = ['ENOSPC', 'EIO', 'EROFS'];
+const errnos = Object.keys(reasons);
 
 const bench = newBench();
 const figures: string[] = [];
@@ -51,7 +53,7 @@ describe.each(scenarios)('$name', (scenario) => {
     expect(prepared.calls).toBeGreaterThan(8);
     const findings = await sweep(
       `${scenario.name}, ${prepared.calls} calls: killed`,
-      spread(prepared.calls, kills).flatMap((at) => [
+      spread(prepared.calls, kills(scenario)).flatMap((at) => [
         ...(isFull || at % 2 === 0 ? [() => killPoint(prepared, { at, action: 'kill-after' })] : []),
         () => killPoint(prepared, { at, action: 'kill-before' }),
       ]),
@@ -74,14 +76,18 @@ describe.each(scenarios)('$name', (scenario) => {
     if (scenario.isSingleFile !== true) expect(findings.some(({ wasSettled }) => wasSettled)).toBe(true);
   }, 3_600_000);
 
-  it('F-03, F-05, F-08: an error at a changing call changes nothing, exits with 8 and shows no value', async () => {
+  it('F-03, F-05, F-08: an error of the disk at a changing call changes nothing, exits with 8, says what to do and shows no value', async () => {
     const prepared = await stage();
-    const jobs = errnos.flatMap((errno, index) =>
-      spread(prepared.calls, errors).flatMap((at) => {
-        const point = (stays: boolean) => () => errorPoint(prepared, { at, action: 'error', errno, stays });
-        return [point((at + index) % 2 === 0)];
-      }),
-    );
+    // Of a sample each error comes at another call, and in the next command at the call after that.
+    const sample = spread(prepared.calls, errnos.length);
+    const jobs = errnos.flatMap((errno, index) => {
+      const place = (index + scenarios.indexOf(scenario)) % sample.length;
+      const points = isFull ? spread(prepared.calls, prepared.calls) : sample.slice(place, place + 1);
+      return points.map((at) => () => {
+        const stays = (at + index) % 2 === 0;
+        return errorPoint(prepared, { at, action: 'error', errno, stays });
+      });
+    });
     const findings = await sweep('failed', jobs);
     expect(wrong(findings)).toEqual([]);
   }, 3_600_000);

@@ -57,6 +57,16 @@ function problemsOf(
   ];
 }
 
+/** What a person is told, by the error of the system. */
+export const reasons: Readonly<Record<string, RegExp>> = {
+  ENOSPC: /the disk is full[\s\S]*Try: free some space/,
+  EIO: /the machine reported an error[\s\S]*Try: check the disk/,
+  EROFS: /the file system is read-only[\s\S]*Try: work on a writable copy/,
+  EDQUOT: /a quota or a limit on the size of files is reached[\s\S]*Try: see "quota"/,
+  EMFILE: /too many files are open[\s\S]*Try: raise the limit with "ulimit -n/,
+  EACCES: /permission is denied[\s\S]*Try: check the owner and the mode/,
+};
+
 /** Lets one call fail, or all from it on. */
 export async function errorPoint(prepared: Prepared, fault: Fault): Promise<Finding> {
   const { scenario } = prepared;
@@ -68,6 +78,8 @@ export async function errorPoint(prepared: Prepared, fault: Fault): Promise<Find
   if (ran.exitCode === 0 && atOnce !== 'new') problems.push(`success, but ${atOnce}`);
   if (ran.exitCode !== 0 && !isHalf && ran.exitCode !== 8)
     problems.push(`exit ${ran.exitCode}: ${ran.stderr}`);
+  if (ran.exitCode === 8 && reasons[fault.errno ?? '']?.test(ran.stderr) !== true)
+    problems.push(`unclear: ${ran.stderr}`);
   // Outside of a transaction the last call, the sync of the folder, fails with the whole new file in place.
   const mayBeNew = scenario.isSingleFile === true && atOnce === 'new';
   if (ran.exitCode !== 0 && !isHalf && !mayBeNew && atOnce !== 'old')

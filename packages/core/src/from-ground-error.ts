@@ -28,6 +28,16 @@ const hostRows = {
     hint: 'check the owner and the mode of the file and its folder',
   },
   disk_full: { code: 'io', why: 'the disk is full', hint: 'free some space and run the command again' },
+  quota: {
+    code: 'io',
+    why: 'a quota or a limit on the size of files is reached',
+    hint: 'see "quota" and "ulimit -f", make room, and run the command again',
+  },
+  too_many_files: {
+    code: 'io',
+    why: 'too many files are open',
+    hint: 'raise the limit with "ulimit -n 4096", or end other programs, and run the command again',
+  },
   read_only: { code: 'io', why: 'the file system is read-only', hint: 'work on a writable copy' },
   exists: { code: 'already_exists', why: 'it exists already', hint: 'move it away first' },
   busy: { code: 'io', why: 'it is in use', hint: 'run the command again' },

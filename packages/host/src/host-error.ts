@@ -8,6 +8,8 @@ export type HostCode =
   | 'too_large'
   | 'permission'
   | 'disk_full'
+  | 'quota'
+  | 'too_many_files'
   | 'read_only'
   | 'exists'
   | 'busy'
@@ -47,8 +49,10 @@ const readings: ReadonlyMap<string, Reading> = new Map([
   ['EACCES', { code: 'permission', reason: 'permission denied' }],
   ['EPERM', { code: 'permission', reason: 'the operation is not permitted' }],
   ['ENOSPC', { code: 'disk_full', reason: 'no space is left on the disk' }],
-  ['EDQUOT', { code: 'disk_full', reason: 'the disk quota is used up' }],
-  ['EFBIG', { code: 'disk_full', reason: 'the file would exceed the size limit of the system' }],
+  ['EDQUOT', { code: 'quota', reason: 'the disk quota is used up' }],
+  ['EFBIG', { code: 'quota', reason: 'the file would exceed the size limit of the system' }],
+  ['EMFILE', { code: 'too_many_files', reason: 'this process may open no more files' }],
+  ['ENFILE', { code: 'too_many_files', reason: 'the system may open no more files' }],
   ['EROFS', { code: 'read_only', reason: 'the file system is read-only' }],
   ['EEXIST', { code: 'exists', reason: 'it already exists' }],
   ['EBUSY', { code: 'busy', reason: 'it is in use' }],

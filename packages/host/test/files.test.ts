@@ -429,7 +429,8 @@ describe('when the disk fails', () => {
     code: HostCode,
   ][] = [
     ['F-03', 'write', 'ENOSPC', 'disk_full'],
-    ['F-03', 'write', 'EDQUOT', 'disk_full'],
+    ['F-03', 'write', 'EDQUOT', 'quota'],
+    ['F-03', 'sync', 'EMFILE', 'too_many_files'],
     ['F-05', 'write', 'EIO', 'io'],
     ['F-05', 'sync', 'EIO', 'io'],
     ['F-05', 'sync', 'ENOSPC', 'disk_full'],
@@ -498,7 +499,7 @@ describe('when the disk fails', () => {
       environment: process.env,
       stdio: 'capture',
     });
-    expect(text(stdout)).toBe('refused: disk_full\n');
+    expect(text(stdout)).toBe('refused: quota\n');
     expect(exitCode).toBe(1);
     expect(readFileSync(path, 'utf8')).toBe('old');
     expect(readdirSync(folder)).toEqual(['file']);
