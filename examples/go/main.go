@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
 	"sort"
 	"strings"
 	"time"
@@ -14,12 +15,15 @@ import (
 // Proxy nil: no proxy, whatever the environment says.
 var client = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{Proxy: nil}}
 
+// What stands behind an @ would be the host.
+var thisMachine = regexp.MustCompile(`^http://127\.0\.0\.1:[0-9]+$`)
+
 func ask(path string) (map[string]string, error) {
 	url := os.Getenv("CLEF_AGENT_URL")
 	if url == "" {
 		url = "http://127.0.0.1:7779"
 	}
-	if !strings.HasPrefix(url, "http://127.0.0.1:") {
+	if !thisMachine.MatchString(url) {
 		return nil, fmt.Errorf("the token goes to 127.0.0.1 only: correct CLEF_AGENT_URL")
 	}
 	// Read each time: the file is replaced when the token is.

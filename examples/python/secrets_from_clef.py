@@ -1,6 +1,7 @@
 """One value of the Clef agent: secrets_from_clef.py DB_URL. All names: without an argument. Standard library only."""
 import json
 import os
+import re
 import sys
 import urllib.request
 
@@ -10,7 +11,8 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 def ask(path: str) -> dict[str, str]:
     url = os.environ.get("CLEF_AGENT_URL", "http://127.0.0.1:7779")
-    if not url.startswith("http://127.0.0.1:"):
+    # What stands behind an @ would be the host.
+    if not re.fullmatch(r"http://127\.0\.0\.1:[0-9]+", url):
         raise ValueError("The token goes to 127.0.0.1 only: correct CLEF_AGENT_URL")
     # Read each time: the file is replaced when the token is.
     with open(os.environ["CLEF_AGENT_TOKEN_FILE"], encoding="ascii") as file:

@@ -3,9 +3,9 @@
 # The token goes to curl through a pipe, so that no command line shows it; a proxy is never asked.
 set -eu
 url=${CLEF_AGENT_URL:-http://127.0.0.1:7779}
-case $url in
-  http://127.0.0.1:*) ;;
-  *) echo 'The token goes to 127.0.0.1 only: correct CLEF_AGENT_URL' >&2; exit 2 ;;
+# What stands behind an @ would be the host.
+case ${url#http://127.0.0.1:} in
+  "$url" | *[!0-9]*) echo 'The token goes to 127.0.0.1 only: correct CLEF_AGENT_URL' >&2; exit 2 ;;
 esac
 
 ask() {
