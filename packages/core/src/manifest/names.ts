@@ -56,14 +56,16 @@ export function keyNameFault(key: string): string | undefined {
   return undefined;
 }
 
-/** Throws `bad_name` unless `key` can be the name of a secret. */
+/** Throws `bad_name` unless `key` can be the name of a secret, without showing what may be a value in its place. */
 export function checkKeyName(key: string): void {
   const fault = keyNameFault(key);
   if (fault === undefined) return;
   throw new ClefError({
     code: key === '' ? 'usage' : 'bad_name',
-    message: `The key name ${quoteName(key)} ${fault}`,
-    hint: 'choose a name such as "DB_URL"',
+    message: key === '' ? 'The key name is empty' : `The key name ${quoteKeyName(key)} ${fault}`,
+    hint: /^[A-Za-z_][A-Za-z0-9_]*=/.test(key)
+      ? 'write the key alone, and the value after it or through a pipe'
+      : 'choose a name such as "DB_URL"',
   });
 }
 
@@ -110,6 +112,15 @@ export function safeName(text: string): string {
 /** {@link safeName} in quotes. */
 export function quoteName(text: string): string {
   return looksLikePrivateKey(text) ? safeName(text) : `"${excerpt(text)}"`;
+}
+
+/**
+ * What stands in the place of a key's name, for a message. What does not look like a name may be a value, or a piece of
+ * one that lost its quotes, and is not shown.
+ */
+export function quoteKeyName(name: string): string {
+  const isName = /^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/.test(name) && !looksLikePrivateKey(name);
+  return isName ? `"${name}"` : '(not shown: it may be part of a value)';
 }
 
 function looksLikePrivateKey(text: string): boolean {

@@ -3,12 +3,12 @@ import { decodeUtf8, StrictError } from '@clef/strict';
 import { type ChangedCell, type Confirm, type CurrentCell, changeCell } from '../cells/write.ts';
 import { ClefError } from '../errors.ts';
 import { faultsError, type ManifestFault } from '../manifest/faults.ts';
-import { keyNameFault, keyNamePattern, quoteName } from '../manifest/names.ts';
+import { keyNameFault, keyNamePattern, quoteKeyName, quoteName } from '../manifest/names.ts';
 import type { Repository } from '../repository.ts';
 import { refuseDangerousNames } from './environment-policy.ts';
 import { detectFormat, type ImportFormat } from './import-formats/detect.ts';
 import { readDotenv } from './import-formats/dotenv.ts';
-import { type FoundValue, type FoundValues, quoteFound } from './import-formats/found-values.ts';
+import type { FoundValue, FoundValues } from './import-formats/found-values.ts';
 import { readJson } from './import-formats/json.ts';
 import { readSops } from './import-formats/sops.ts';
 import { readYaml } from './import-formats/yaml.ts';
@@ -192,9 +192,9 @@ function judge(
       void faults.push({ class: isName ? 'name' : 'format', message, hint, position });
     const wrongName = keyNameFault(key);
     const wrongValue = textFault(value);
-    if (wrongName !== undefined) fault(`The key name ${quoteFound(key)} ${wrongName}`, undefined, true);
+    if (wrongName !== undefined) fault(`The key name ${quoteKeyName(key)} ${wrongName}`, undefined, true);
     else if (values.has(key) && !lastWins)
-      fault(`${quoteFound(key)} is there twice`, 'remove one of them, or pass --last to take the last');
+      fault(`${quoteKeyName(key)} is there twice`, 'remove one of them, or pass --last to take the last');
     else if (value === '' && skipEmpty) {
       values.delete(key);
       skipped.push(key);

@@ -99,6 +99,22 @@ describe('a key', () => {
       expect(error.message).not.toMatch(/[\0-\x1f]/);
     });
   }
+  it('what may be a value in the place of a name is not shown', () => {
+    const told = (key: string): string => {
+      const { message, hint } = refusal(() => checkKeyName(key));
+      return `${message}; ${hint}`;
+    };
+    expect(told('A-B')).toMatch(/"A-B".*"DB_URL"/);
+    for (const key of [
+      'A=CANARY',
+      'postgres://u:CANARY@h/db',
+      '1CANARY',
+      'CANARY word',
+      'AGE-SECRET-KEY-1CANARY',
+    ])
+      expect(told(key)).not.toContain('CANARY');
+    expect(told('A=b')).toContain('write the key alone');
+  });
   it('A08: an empty one is a wrong usage', () => {
     expect(refusal(() => checkKeyName('')).errorClass).toBe('usage');
   });

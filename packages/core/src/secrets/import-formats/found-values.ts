@@ -2,6 +2,7 @@
 // Faults and notes hold names and places, never a value.
 import type { Position } from '@clef/strict';
 import type { ManifestFault } from '../../manifest/faults.ts';
+import { quoteKeyName } from '../../manifest/names.ts';
 
 /** A value with the place where its name stands. */
 export type FoundValue = {
@@ -39,7 +40,7 @@ export function nameLeaves(leaves: readonly Leaf[], separator: string | undefine
       nested.add(String(top));
     } else if ('value' in leaf) values.push({ name, value: leaf.value, position: leaf.position });
     else {
-      const message = `${quoteFound(name)} ${leaf.refused}`;
+      const message = `${quoteKeyName(name)} ${leaf.refused}`;
       faults.push({ class: 'format', message, hint: leaf.hint, position: leaf.position });
     }
   }
@@ -49,17 +50,8 @@ export function nameLeaves(leaves: readonly Leaf[], separator: string | undefine
 function nestedFault(name: string, position: Position | undefined): ManifestFault {
   return {
     class: 'format',
-    message: `${quoteFound(name)} holds other names or a list`,
+    message: `${quoteKeyName(name)} holds other names or a list`,
     hint: 'pass --flatten SEPARATOR to join the names, for example --flatten _',
     position,
   };
-}
-
-/**
- * A name of a file for a message. What does not look like a name may be a piece of a value that lost its quotes, and is
- * not shown.
- */
-export function quoteFound(name: string): string {
-  const isName = /^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/.test(name) && !/secret-key|age-plugin/i.test(name);
-  return isName ? `"${name}"` : '(not shown: it may be part of a value)';
 }
