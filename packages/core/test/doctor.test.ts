@@ -17,7 +17,12 @@ import {
 const cell = 'database/development';
 const file = 'secrets/database/development.enc.yaml';
 
-type Look = { readonly world?: World; readonly nodeVersion?: string; readonly open?: boolean };
+type Look = {
+  readonly world?: World;
+  readonly nodeVersion?: string;
+  readonly open?: boolean;
+  readonly ownKeys?: boolean;
+};
 
 async function troubles(
   { root, world }: Pick<TestRepository, 'root' | 'world'>,
@@ -27,6 +32,7 @@ async function troubles(
     directory: root,
     nodeVersion: look.nodeVersion ?? '22.4.0',
     open: look.open ?? false,
+    ownKeys: look.ownKeys ?? true,
   });
   expect(findings.filter(({ status, fix }) => status !== 'ok' && fix === undefined)).toEqual([]);
   return findings.filter(({ status }) => status !== 'ok');
@@ -38,6 +44,15 @@ const inOneLine = (findings: readonly DoctorFinding[]): readonly string[] =>
 const plainKey = expect.stringMatching(/^warning keys: The key age1.{8}… lies in a plain file/);
 
 describe('doctor', () => {
+  it('a machine of CI, without a key, finds only what is wrong with the repository', async () => {
+    const repository = await repositoryWith({ [cell]: { A: 'CANARY' } });
+    await git(repository.root, 'init', '--quiet');
+    const world = withVariables(repository.world, { CLEF_CONFIG_DIR: `${repository.root}-none` });
+    const withKeys = await troubles(repository, { world });
+    expect(inOneLine(withKeys)).toEqual(['problem keys: There is no age key of yours on this machine']);
+    expect(await troubles(repository, { world, ownKeys: false })).toEqual([]);
+  });
+
   it('says of a sound repository that a key lies in a plain file (D-28), and no more', async () => {
     const repository = await repositoryWith({ [cell]: { A: 'CANARY' } });
     await git(repository.root, 'init', '--quiet');

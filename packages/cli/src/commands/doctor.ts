@@ -17,6 +17,7 @@ export async function run(
   const findings = await examine(world, {
     nodeVersion: process.versions.node,
     open: input.has('--open'),
+    ownKeys: !input.has('--without-keys'),
     ...(directory !== undefined && { directory }),
   });
   const exitCode = findings.some(({ status }) => status === 'problem') ? exitOfFindings : 0;

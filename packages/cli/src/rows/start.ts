@@ -21,11 +21,15 @@ export const startRows: readonly CommandDefinition[] = [
     name: 'doctor',
     summary: 'Look at everything that Clef needs, and say how to mend what is wrong',
     details:
-      'Node, git, variables, your keys and who can read them, clef.yaml, and every cell with its recipients. Changes nothing and asks nobody. Exit code 1 where there is a problem; warnings alone leave it at 0.',
+      'Node, git, variables, your keys and who can read them, clef.yaml, and every cell with its recipients. Changes nothing and asks nobody.\n\nExit code 1 where there is a problem; warnings alone leave it at 0.',
     options: [
       { flag: '--open', summary: 'also decrypt every cell: may ask for a passphrase, and calls the KMS' },
+      { flag: '--without-keys', summary: 'leave your age keys out: for CI, which has none' },
     ],
-    examples: [{ line: 'clef doctor', does: 'look at this machine and this repository' }],
+    examples: [
+      { line: 'clef doctor', does: 'look at this machine and this repository' },
+      { line: 'clef doctor --without-keys', does: 'check in CI that every cell is as clef.yaml says' },
+    ],
     load: () => import('../commands/doctor.ts'),
   },
   {

@@ -18,12 +18,12 @@ import { readSchema } from '../checks/schema-file.ts';
 import { ClefError, type ErrorFault } from '../errors.ts';
 import { fromGroundError } from '../from-ground-error.ts';
 import { faultsError, type ManifestFault } from '../manifest/faults.ts';
-import { keyNameFault, parseCellName } from '../manifest/names.ts';
+import { keyNameFault, parseCellName, quoteKeyName, quoteName } from '../manifest/names.ts';
 import type { Repository } from '../repository.ts';
 import type { World } from '../world.ts';
 import { formatEditText, withNotes } from './edit-text.ts';
 import { refuseDangerousNames } from './environment-policy.ts';
-import { type FoundValue, quoteFound } from './import-formats/found-values.ts';
+import type { FoundValue } from './import-formats/found-values.ts';
 import { readYaml } from './import-formats/yaml.ts';
 import { refuseSchemaBreaks, textFault } from './value-rules.ts';
 
@@ -204,7 +204,10 @@ async function openEditor({ environment, cwd }: World, { path, folder }: Session
     });
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
-    const what = commandLine === undefined ? 'There is no editor' : 'The editor cannot be started';
+    const what =
+      commandLine === undefined
+        ? 'There is no editor'
+        : `The editor ${quoteName(commandLine)} cannot be started`;
     const hint = 'set EDITOR to one, for example EDITOR=nano, or EDITOR="code --wait"';
     throw new ClefError({ code: 'settings_invalid', message: what, hint, cause: error });
   }
@@ -249,7 +252,7 @@ async function readText(
 function entryFaults({ name, value, position }: FoundValue): readonly ManifestFault[] {
   const wrongName = keyNameFault(name);
   if (wrongName !== undefined)
-    return [{ class: 'name', message: `The key name ${quoteFound(name)} ${wrongName}`, position }];
+    return [{ class: 'name', message: `The key name ${quoteKeyName(name)} ${wrongName}`, position }];
   const wrongValue = textFault(value);
   return wrongValue === undefined
     ? []

@@ -1,7 +1,7 @@
 // One value of one cell.
 import { suggest } from '@clef/strict';
 import { findCell } from '../cells/cell.ts';
-import { openCell } from '../cells/read.ts';
+import { openCell, readPendingKeys } from '../cells/read.ts';
 import { ClefError } from '../errors.ts';
 import { checkKeyName } from '../manifest/names.ts';
 import type { Repository } from '../repository.ts';
@@ -20,7 +20,17 @@ export async function getSecret(
   const { values } = await openCell(repository, cell);
   const value = values.get(key);
   if (value !== undefined) return value;
+  if ((await readPendingKeys(repository, cell)).has(key)) throw pendingKey(cell.label, key);
   throw unknownKey(cell.label, key, [...values.keys()]);
+}
+
+function pendingKey(cell: string, key: string): ClefError {
+  return new ClefError({
+    code: 'unknown_key',
+    message: `"${key}" in "${cell}" is pending: it has no value yet`,
+    hint: `give it one: clef set ${cell} ${key}`,
+    location: { key },
+  });
 }
 
 /**

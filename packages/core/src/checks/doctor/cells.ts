@@ -13,10 +13,11 @@ import type { Report } from './finding.ts';
 
 /**
  * @param open - Try to decrypt every cell: may ask for a passphrase and call a KMS. Without it only recipients are compared.
+ * @param ownKeys - Say what the person here can read.
  */
 export async function checkCells(
   repository: Repository,
-  { open }: { readonly open: boolean },
+  { open, ownKeys }: { readonly open: boolean; readonly ownKeys: boolean },
   report: Report,
 ): Promise<void> {
   const { manifest } = repository;
@@ -26,9 +27,10 @@ export async function checkCells(
   ).filter((cell) => cell !== undefined);
   for (const cell of sealed) checkRecipients(repository, cell, report);
   report.ok(`${sealed.length} of ${cells.length} cells are there`);
-  const own = (await reported(report, () => ownRecipients(repository.world))) ?? [];
   if (open) await tryToOpen(repository, sealed, report);
-  else countReadable(sealed, own, report);
+  if (!ownKeys) return;
+  const own = (await reported(report, () => ownRecipients(repository.world))) ?? [];
+  if (!open) countReadable(sealed, own, report);
   checkPerson(manifest, own, report);
 }
 

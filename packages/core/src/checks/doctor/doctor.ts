@@ -13,6 +13,8 @@ export type DoctorRequest = {
   readonly nodeVersion: string;
   /** Also decrypt every cell: may ask for a passphrase, and calls the KMS. */
   readonly open: boolean;
+  /** Whether the person's own age keys belong to it; a machine of CI has none. */
+  readonly ownKeys: boolean;
 };
 
 /** Looks at machine, keys and repository. A broken repository is a finding and no error. */
@@ -25,7 +27,7 @@ export async function examine(world: World, request: DoctorRequest): Promise<rea
   await checkGit(quiet, report('git'));
   checkVariables(quiet, report('settings'));
   await checkExtras(quiet, report('machine'));
-  await checkOwnKeys(quiet, report('keys'));
+  if (request.ownKeys) await checkOwnKeys(quiet, report('keys'));
   const repository = await openOrReport(quiet, request.directory, report('repository'));
   if (repository !== undefined) {
     await checkIgnored(repository, report('repository'));
