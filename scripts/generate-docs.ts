@@ -1,10 +1,11 @@
 // Writes docs/commands.md, docs/errors.md and docs/openapi.yaml from the code; with --check only says whether they are current.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { ArgumentDefinition, CommandDefinition } from '../packages/cli/src/command.ts';
+import type { CommandDefinition } from '../packages/cli/src/command.ts';
 import { commands as all } from '../packages/cli/src/commands.ts';
 import { exitCodes } from '../packages/cli/src/exit-codes.ts';
 import { globalOptions } from '../packages/cli/src/global-options.ts';
+import { usageLine } from '../packages/cli/src/usage-line.ts';
 import { type ErrorClass, errorClasses, errorTable } from '../packages/core/src/errors.ts';
 import { openApiPage } from './openapi.ts';
 
@@ -27,13 +28,7 @@ function commandsPage(): string {
 }
 
 function commandSection(command: CommandDefinition): string {
-  const usage = [
-    'clef',
-    command.name,
-    ...(command.arguments ?? []).map(argumentForm),
-    ...(command.options?.length ? ['[options]'] : []),
-    ...(command.takesCommandLine ? ['-- COMMAND [ARGUMENT…]'] : []),
-  ].join(' ');
+  const usage = usageLine(command, command.options?.length ? ['[options]'] : []);
   const examples = (command.examples ?? []).map(({ line, does }) => `# ${does}\n${line}`);
   return [
     `## clef ${command.name}`,
@@ -44,11 +39,6 @@ function commandSection(command: CommandDefinition): string {
     ...section((command.options ?? []).map(optionLine)),
     ...(examples.length === 0 ? [] : [`\`\`\`sh\n${examples.join('\n\n')}\n\`\`\``]),
   ].join('\n\n');
-}
-
-function argumentForm({ name, optional, variadic }: ArgumentDefinition): string {
-  const form = variadic ? `${name}…` : name;
-  return optional ? `[${form}]` : `<${form}>`;
 }
 
 function section(lines: readonly string[]): readonly string[] {

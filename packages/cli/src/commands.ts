@@ -22,14 +22,19 @@ export const groups: Readonly<Record<string, string>> = {
   sops: 'The SOPS command, for machines without it: any SOPS file, not only cells',
 };
 
-export const commands: readonly CommandDefinition[] = [
-  ...startRows,
-  ...secretRows,
-  ...matrixRows,
-  ...peopleRows,
-  ...keyRows,
-  ...serviceRows,
-  ...artifactRows,
-  ...runtimeRows,
-  ...sopsRows,
+const subjects: readonly (readonly [heading: string, rows: readonly CommandDefinition[]])[] = [
+  ['Start:', startRows],
+  ['Secrets:', secretRows],
+  ['Layout:', matrixRows],
+  ['People and keys:', [...peopleRows, ...keyRows]],
+  ['Services and artifacts:', [...serviceRows, ...artifactRows]],
+  ['Runtime:', runtimeRows],
+  ['More:', sopsRows],
 ];
+
+export const commands: readonly CommandDefinition[] = subjects.flatMap(([, rows]) => rows);
+
+/** Under which heading help lists each first word of a command. */
+export const headings: Readonly<Record<string, string>> = Object.fromEntries(
+  subjects.flatMap(([heading, rows]) => rows.map(({ name }) => [name.split(' ')[0], heading] as const)),
+);

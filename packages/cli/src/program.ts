@@ -1,16 +1,24 @@
 // The table of commands as a commander program: arguments in, one loaded body run, its exit code out.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { CommandContext, CommandDefinition, CommandInput, OptionDefinition } from './command.ts';
-import { commands, groups } from './commands.ts';
+import { refuseSwapped, usageErrorOf } from './commander-error.ts';
+import { commands, groups, headings } from './commands.ts';
 import { globalOptions } from './global-options.ts';
 import { fromOldSopsForm } from './old-sops-forms.ts';
 import { UsageError } from './usage-error.ts';
+import { usageLine } from './usage-line.ts';
 import { version } from './version.ts';
-
-/** Of an error, in characters. */
-const longestMessage = 200;
+import { firstWord, firstWordAt, inHelpForm } from './words.ts';
 
 const exitOfExec = 125;
+
+const helpTail = `
+Start with "clef init", then "clef set database/development DB_URL". "clef COMMAND --help" shows examples.
+
+Exit codes:
+  0 done · 1 findings · 2 usage · 3 bad input · 4 no such thing · 5 cannot decrypt · 6 integrity · 7 not allowed
+  8 the machine · 9 conflict · 10 remote · 70 a bug in Clef · 130 taken back; "clef exec" gives its command's own, 125 for
+  a failure of Clef`;
 
 /** What the command line asks for, before anything runs. */
 export type GlobalOptions = {
@@ -34,14 +42,16 @@ export async function runProgram(
   commandLine: readonly string[],
   contextFor: (globals: GlobalOptions) => CommandContext,
 ): Promise<number> {
-  const { head, rest, hasSeparator } = splitAtSeparator(inNewForm(commandLine));
+  const { head: typed, rest, hasSeparator } = splitAtSeparator(inNewForm(commandLine));
+  const head = inHelpForm(typed);
   refuseWithoutSeparator(head, hasSeparator);
   let exitCode = 0;
-  const program = newProgram();
+  const program = newProgram(head.includes('--json'));
   for (const definition of definitionsFor(head)) {
     const command = addCommand(program, definition);
     command.action(async () => {
       const globals = program.opts<GlobalValues>();
+      refuseSwapped(definition, command.args);
       const body = await definition.load();
       const values = command.opts<Values>();
       const passed = definition.passThrough
@@ -59,7 +69,7 @@ export async function runProgram(
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
-    throw usageErrorOf(error);
+    throw usageErrorOf(error, head);
   }
   return exitCode;
 }
@@ -79,13 +89,6 @@ export function failsAsExec(commandLine: readonly string[]): boolean {
 /** The exit code for every failure of Clef's own in such a command. */
 export const execFailure = exitOfExec;
 
-/** The program with every command defined and none runnable: what help, completion and the documentation read. */
-export function definedProgram(): Command {
-  const program = newProgram();
-  for (const definition of commands) addCommand(program, definition);
-  return program;
-}
-
 type GlobalValues = { json?: true; debug?: true; breakLock?: true; dir?: string };
 
 function readGlobals(globals: GlobalValues, values: Values): GlobalOptions {
@@ -97,15 +100,22 @@ function readGlobals(globals: GlobalValues, values: Values): GlobalOptions {
   };
 }
 
-function newProgram(): Command {
+/** @param isForPrograms - Say nothing but one error object on standard error. */
+function newProgram(isForPrograms: boolean): Command {
   const program = new Command('clef')
     .description('Secrets in git, keys in your KMS: no server to run and no token to leak')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .enablePositionalOptions()
     .exitOverride()
-    .configureOutput({ outputError: () => undefined, writeErr: (text) => process.stderr.write(text) })
-    .showSuggestionAfterError();
+    .configureOutput({
+      outputError: () => undefined,
+      writeErr: (text) => void (isForPrograms || process.stderr.write(text)),
+    })
+    .showSuggestionAfterError()
+    .commandsGroup('More:')
+    .helpCommand('help [command]', 'Show how a command is written')
+    .addHelpText('after', helpTail);
   for (const option of globalOptions) program.addOption(optionOf(option));
   return program;
 }
@@ -122,9 +132,13 @@ function addCommand(program: Command, definition: CommandDefinition): Command {
     const name = argument.variadic ? `${argument.name}...` : argument.name;
     command.argument(argument.optional ? `[${name}]` : `<${name}>`, argument.summary);
   }
-  for (const option of [...(definition.options ?? []), ...globalOptions]) command.addOption(optionOf(option));
+  for (const option of definition.options ?? []) command.addOption(optionOf(option));
+  for (const option of globalOptions)
+    command.addOption(optionOf(option).helpGroup('Options of every command:'));
+  command.addHelpOption(new Option('-h, --help', 'show help').helpGroup('Options of every command:'));
+  if (second === undefined) command.helpGroup(headings[first] ?? '');
   if (definition.takesCommandLine)
-    command.usage(`[options] <${definition.arguments?.[0]?.name}> -- <command> [arguments…]`);
+    command.usage(`[options] ${usageLine(definition).replace(`clef ${definition.name} `, '')}`);
   if (definition.passThrough)
     command.allowUnknownOption().allowExcessArguments().passThroughOptions().helpOption(false);
   if (definition.examples) command.addHelpText('after', () => exampleText(definition));
@@ -137,7 +151,8 @@ function groupOf(program: Command, name: string): Command {
   const group = program
     .command(name)
     .summary(groups[name] ?? '')
-    .description(groups[name] ?? '');
+    .description(groups[name] ?? '')
+    .helpGroup(headings[name] ?? '');
   group.exitOverride().configureOutput({ outputError: () => undefined });
   return group;
 }
@@ -208,20 +223,6 @@ function commandNamed(words: readonly string[]): CommandDefinition | undefined {
   return commands.find(({ name }) => name === first);
 }
 
-/** The first word that is neither a global option nor its value. */
-function firstWord(words: readonly string[]): string | undefined {
-  return words[firstWordAt(words)];
-}
-
-function firstWordAt(words: readonly string[]): number {
-  for (let index = 0; index < words.length; index += 1) {
-    const word = words[index] as string;
-    if (word === '--dir') index += 1;
-    else if (!word.startsWith('-')) return index;
-  }
-  return words.length;
-}
-
 /** The old forms of the SOPS command as its subcommands. */
 function inNewForm(words: readonly string[]): readonly string[] {
   if (firstWord(words) !== 'sops') return words;
@@ -238,42 +239,4 @@ function refuseWithoutSeparator(head: readonly string[], hasSeparator: boolean):
     `"clef ${name}" needs "--" before the command to run`,
     `write: clef ${name} NAMESPACE/ENVIRONMENT -- COMMAND`,
   );
-}
-
-/** Commander's own words ("error: unknown option '--forse'\n(Did you mean --force?)") as our message and hint. */
-function usageErrorOf(error: CommanderError): UsageError {
-  if (error.code === 'commander.help')
-    return new UsageError('No command was given', 'run "clef --help" to see the commands');
-  const [first = '', ...more] = error.message.split('\n');
-  const message = first
-    .replace(/^error: /, '')
-    .replace(/\.$/, '')
-    .replaceAll("'", '"');
-  const near = /\(Did you mean (?:one of )?(.*)\?\)/.exec(more.join(' '))?.[1];
-  const hint =
-    near === undefined ? 'run the command with --help to see how it is written' : `did you mean ${near}?`;
-  if (error.code === 'commander.unknownOption') return unknownOption(message, hint);
-  if (error.code === 'commander.invalidArgument') return givenTwice(message);
-  return new UsageError(shortened(message.charAt(0).toUpperCase() + message.slice(1)), hint);
-}
-
-/** What was typed in place of a command may be anything, of any length (A24). */
-function shortened(message: string): string {
-  return message.length <= longestMessage ? message : `${message.slice(0, longestMessage - 1)}…`;
-}
-
-/** What looks like no option of anybody's may be a value that begins with a hyphen, and is not repeated. */
-function unknownOption(message: string, hint: string): UsageError {
-  const option = /"(--[a-z][a-z-]{0,30}|-[A-Za-z])"$/.exec(message)?.[1];
-  if (option !== undefined) return new UsageError(`Unknown option "${option}"`, hint);
-  return new UsageError(
-    'There is an unknown option, not shown here as it may be a secret value',
-    'put "--" before a value that begins with a hyphen, or pipe it in',
-  );
-}
-
-/** The only thing that our options judge themselves; commander's words would repeat what was given. */
-function givenTwice(message: string): UsageError {
-  const option = /"(--[a-z-]+)/.exec(message)?.[1] ?? 'an option';
-  return new UsageError(`"${option}" is given twice with different values`, 'give it once');
 }

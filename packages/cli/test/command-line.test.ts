@@ -38,7 +38,10 @@ const wrongLines: readonly Row[] = [
     /Unknown command "lst"\nTry: did you mean list\?/,
   ),
   row('A01: an unknown command of a group', ['recipients', 'ad'], 2, /did you mean add\?/),
-  row('A01: a group alone', ['recipients'], 2, /No command was given/),
+  row('A01: a group alone', ['recipients'], 2, /No command was given after.*\nTry: say which: list, add,/),
+  row('A01: an unknown command with --help', ['lst', '--help'], 2, /^clef: Unknown command "lst"\n/),
+  row('A01: help of an unknown command', ['help', 'lst'], 2, /^clef: Unknown command "lst"\nTry: did you/),
+  row("A01: another tool's word", ['rm', cell, 'A'], 2, /Try: here it is "clef delete"/),
   row(
     'A02: an unknown option, with the near one',
     ['list', '--jsno'],
@@ -53,7 +56,28 @@ const wrongLines: readonly Row[] = [
   ),
   row('A03: an option without its value', ['export', cell, '--format'], 2),
   row('an argument too many', ['get', cell, 'A', 'CANARY'], 2),
-  row('an argument too few', ['get', cell], 2, /Missing required argument "key"/),
+  row(
+    'an argument too few',
+    ['get', cell],
+    2,
+    /Missing required argument "key"\nTry: write: clef get <cell> <key>/,
+  ),
+  row(
+    'the cell after the key',
+    ['set', 'CANARY', cell, 'CANARY'],
+    2,
+    /before the key\nTry: write: clef set database\/d/,
+  ),
+  row(
+    'the cell after the file',
+    ['import', '.env', cell],
+    2,
+    /write: clef import database\/development <file>/,
+  ),
+  row('explain of a cell without a key', ['explain', cell], 2, /wants a key, or a cell and then a key/),
+  row('A09: a value behind the key and "="', ['set', cell, 'A=CANARY'], 3, /Try: write the key alone/),
+  row('A09: a value in the place of the key', ['set', cell, 'postgres://u:CANARY@h/db'], 3, /not shown/),
+  row('an editor without a terminal', ['edit', cell], 2, /no terminal here/),
   row('A04: no slash', ['get', 'database', 'A'], 2, /wanted NAMESPACE\/ENVIRONMENT/),
   row('A05: a path', ['get', '../x/development', 'A'], 3),
   row(
@@ -170,6 +194,21 @@ describe('help', () => {
       expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
     },
   );
+
+  it('help of two words is that of the command, and the whole help lists every exit code', async () => {
+    const { clef } = sandbox();
+    expect((await clef(['help', 'service', 'create'])).stdout).toMatch(/^Usage: clef service create /);
+    const { stdout } = await clef(['--help']);
+    const told = stdout.slice(stdout.indexOf('Exit codes:')).match(/\d+/g);
+    const own = Object.values(exitCodes).filter((code) => code !== 126 && code !== 127);
+    expect(own.filter((code) => !told?.includes(String(code)))).toEqual([]);
+    expect(stdout.split('\n').filter((line) => /^Commands:/.test(line))).toEqual([]);
+  });
+
+  it('with --json and no command there is one error object and no help', async () => {
+    const { exitCode, stderr } = await sandbox().clef(['--json']);
+    expect([exitCode, JSON.parse(stderr)]).toMatchObject([2, { error: { class: 'usage' } }]);
+  });
 
   it('works in a broken repository', async () => {
     const box = sandbox();

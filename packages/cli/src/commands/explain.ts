@@ -10,11 +10,17 @@ import { escapeControl } from '@clef/strict';
 import { requiredArgument } from '../arguments.ts';
 import type { CommandContext, CommandInput } from '../command.ts';
 import { printJson } from '../print.ts';
+import { UsageError } from '../usage-error.ts';
 
 export async function run(context: CommandContext, input: CommandInput): Promise<number> {
   const { world, terminal, directory, json } = context;
   const first = requiredArgument(input, 'cell-or-key');
   const second = input.argument('key');
+  if (second === undefined ? first.includes('/') : !first.includes('/'))
+    throw new UsageError(
+      '"clef explain" wants a key, or a cell and then a key',
+      'write: clef explain database/development DB_URL, or: clef explain DB_URL',
+    );
   const repository = await openRepository(world, directory);
   const explanation = await explainKey(
     repository,

@@ -17,7 +17,9 @@ export async function run(context: CommandContext, input: CommandInput): Promise
 }
 
 function story(result: InitResult): readonly string[] {
-  const key = result.madeKey ? [`Made your age key ${result.recipient}`, `  kept ${result.keptIn}`] : [];
+  const made =
+    result.kind === 'created' ? 'Made your age key' : 'You have no age key here yet, so one was made:';
+  const key = result.madeKey ? [`${made} ${result.recipient}`, `  kept ${result.keptIn}`] : [];
   if (result.kind === 'created') {
     return [
       ...key,
@@ -28,7 +30,10 @@ function story(result: InitResult): readonly string[] {
   }
   if (result.inviteLine === undefined)
     return [...key, `You are "${result.person}" in this repository already`];
-  return [...key, 'This key is not in clef.yaml yet. Send this line to a teammate, who runs it:'];
+  return [
+    ...key,
+    'This key is not in clef.yaml yet. Send this line to a teammate, who runs it; or ask in a pull request, with "clef recipients request":',
+  ];
 }
 
 function gitAdvice(git: 'no_git' | 'outside'): string {

@@ -10,8 +10,10 @@ export async function run(context: CommandContext, input: CommandInput): Promise
   if (cell !== undefined) {
     const keys = await listKeys(repository, { cell });
     if (json) return printJson(terminal, keys);
-    for (const { name, missing } of keys)
+    for (const { name, missing, pending } of keys) {
       if (missing === true) terminal.talk(`note: the schema requires ${name}, which is not there yet`);
+      if (pending === true) terminal.talk(`note: ${name} is pending: it has no value yet`);
+    }
     const there = keys.filter(({ missing }) => missing !== true);
     await terminal.data(there.map(({ name }) => `${name}\n`).join(''));
     return 0;

@@ -12,15 +12,19 @@ export async function run(context: CommandContext, input: CommandInput): Promise
   const review = reviewOf(context, input);
   const result = await rotateCells(await openRepository(world, directory), { ...review, targets });
   if (json) return printJson(terminal, result);
-  if (review.isDryRun) return printPlan(context, result.changes);
+  if (review.isDryRun) {
+    if (result.cells.length > 0) terminal.talk(`Would make ${dataKeys(result.cells, 'a')}`);
+    return printPlan(context, result.changes);
+  }
   for (const line of readersPreview(result.changes).split('\n')) if (line !== '') terminal.talk(line);
   const { cells } = result;
   if (cells.length === 0) terminal.talk('Nothing to do: there is no cell yet');
-  else
-    terminal.talk(
-      `${cells.length === 1 ? 'A new data key' : `${cells.length} new data keys`} for ${listSome(cells)}`,
-    );
+  else terminal.talk(dataKeys(cells, 'A'));
   return 0;
+}
+
+function dataKeys(cells: readonly string[], article: 'a' | 'A'): string {
+  return `${cells.length === 1 ? `${article} new data key` : `${cells.length} new data keys`} for ${listSome(cells)}`;
 }
 
 function readTargets(input: CommandInput): RotateRequest['targets'] {
