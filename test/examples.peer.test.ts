@@ -1,6 +1,9 @@
 // The files of examples/ against a real agent, each in its language. A language that is not on the machine is listed;
 // in CI those that Debian gives cheaply have to be there.
+
+import { once } from 'node:events';
 import { appendFileSync, existsSync, readdirSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -45,6 +48,8 @@ const languages: Readonly<Record<string, Language>> = {
 };
 
 let stage: Stage;
+/** Another server, which gives whoever asks what he wants. */
+const elsewhere = { port: 0, asked: [] as string[], server: createServer() };
 let environment: Record<string, string | undefined>;
 
 beforeAll(async () => {
@@ -72,6 +77,15 @@ beforeAll(async () => {
     outfile,
   });
 });
+beforeAll(async () => {
+  elsewhere.server.on('request', ({ url = '' }, response) => {
+    elsewhere.asked.push(url);
+    response.end('{"value":"x"}');
+  });
+  await once(elsewhere.server.listen(0, 'localhost'), 'listening');
+  ({ port: elsewhere.port } = elsewhere.server.address() as { port: number });
+});
+afterAll(() => elsewhere.server.close());
 afterAll(() => stage?.close());
 
 it('every folder of examples/ is a language that is tried here', () => {
@@ -107,14 +121,16 @@ describe.each(ran)('%s', (name) => {
 
   it('INV-69: fails where the agent refuses, and sends the token to no other host', async () => {
     expect((await start('NO_SUCH_KEY')).exitCode).not.toBe(0);
+    elsewhere.asked.length = 0;
     const before = environment;
-    for (const url of [`http://localhost:${stage.port}`, `http://127.0.0.1:1@localhost:${stage.port}`]) {
-      environment = { ...before, CLEF_AGENT_URL: url };
+    for (const host of ['localhost', '127.0.0.1:1@localhost', '127.0.0.1.localhost']) {
+      environment = { ...before, CLEF_AGENT_URL: `http://${host}:${elsewhere.port}` };
       const refused = await start('DB_URL').finally(() => {
         environment = before;
       });
       expect(refused).toMatchObject({ stdout: '' });
       expect(refused.exitCode).not.toBe(0);
     }
+    expect(elsewhere.asked).toEqual([]);
   });
 });
