@@ -10,7 +10,7 @@ import { startChild } from '@clef/host';
 import { openKms, parseKeyReference } from '@clef/kms';
 import { formatTimestamp } from '@clef/strict';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { fakeStore } from '../packages/core/test/fake-stores.ts';
+import { fakeStore } from './fakes/object-stores.ts';
 import { type Moto, startMoto } from './moto.ts';
 import { findPeer, hasPeer } from './peers.ts';
 import {

@@ -2,10 +2,11 @@
 import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { gcsError } from '../../../test/fakes/cloud-storage.ts';
+import { type FakeStore, fakeStore, s3Error } from '../../../test/fakes/object-stores.ts';
 import { createGcsSource } from '../src/sources/gcs.ts';
 import { createS3Source } from '../src/sources/s3.ts';
 import { maxArtifactBytes, type Source, SourceError, type Validator } from '../src/sources/source.ts';
-import { type FakeStore, gcsError, s3Error, startGcs, startS3 } from './fake-stores.ts';
 
 const now = () => Date.UTC(2026, 0, 31, 12, 0, 0);
 const limits = { connectMilliseconds: 600, totalMilliseconds: 800 };
@@ -16,7 +17,7 @@ let s3: FakeStore;
 let gcs: FakeStore;
 
 beforeAll(async () => {
-  [s3, gcs] = await Promise.all([startS3(), startGcs()]);
+  [s3, gcs] = await Promise.all([fakeStore('s3'), fakeStore('gs', () => true)]);
   for (const name of Object.keys(process.env)) {
     if (/^(AWS|GOOGLE|GCE|GCLOUD|CLOUDSDK|GCP)_/.test(name)) vi.stubEnv(name, undefined);
   }
@@ -24,10 +25,7 @@ beforeAll(async () => {
   vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
   vi.stubEnv('AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED', 'true');
 });
-afterAll(async () => {
-  vi.unstubAllEnvs();
-  await Promise.all([s3.close(), gcs.close()]);
-});
+afterAll(() => void vi.unstubAllEnvs());
 afterEach(() => {
   for (const store of [s3, gcs]) {
     store.object = undefined;

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { inspectArtifact, openArtifact, parseVerifyKey } from '@clef/artifact';
 import { parseKeyReference } from '@clef/kms';
 import { describe, expect, it } from 'vitest';
+import { fakeStore, refusal as refusalOf, type StoreKind } from '../../../test/fakes/object-stores.ts';
 import { findPackTargets, packService, packServices } from '../src/delivery/pack.ts';
 import { revokeService } from '../src/delivery/revoke.ts';
 import type { ErrorCode } from '../src/errors.ts';
 import { createService } from '../src/people/services.ts';
 import type { Repository } from '../src/repository.ts';
-import { fakeStore, type StoreKind } from './fake-stores.ts';
 import {
   no,
   quietly,
@@ -65,10 +65,10 @@ describe.each(kinds)('publishing to %s', (kind) => {
         allowDirty: false,
       });
     const first = await pack();
-    expect(store.held()).toEqual(Buffer.from(first.artifact));
+    expect(store.object).toEqual(Buffer.from(first.artifact));
     const second = await pack();
     expect(second.revision).toBe(first.revision + 1);
-    expect(revisionOf(store.held())).toBe(second.revision);
+    expect(revisionOf(store.object)).toBe(second.revision);
   });
 
   it.each(['nothing', 'an artifact'])(
@@ -84,9 +84,11 @@ describe.each(kinds)('publishing to %s', (kind) => {
         });
       if (before === 'an artifact') await pack();
       const theirs = Buffer.from('theirs');
-      store.onRead(() => store.put(theirs));
+      store.onRead = () => {
+        store.object = theirs;
+      };
       expect((await refusal(pack())).code).toBe('changed_meanwhile');
-      expect(store.held()).toBe(theirs);
+      expect(store.object).toBe(theirs);
     },
   );
 
@@ -104,7 +106,7 @@ describe.each(kinds)('publishing to %s', (kind) => {
     const done = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value.revision] : []));
     expect(done.length).toBeGreaterThan(0);
     expect(new Set(done).size).toBe(done.length);
-    expect(Math.max(...done)).toBe(revisionOf(store.held()));
+    expect(Math.max(...done)).toBe(revisionOf(store.object));
   });
 
   const refusals: readonly (readonly [string, number, ErrorCode])[] = [
@@ -114,7 +116,7 @@ describe.each(kinds)('publishing to %s', (kind) => {
   ];
   it.each(refusals)('a place that %s', async (_, status, code) => {
     const store = await fakeStore(kind);
-    store.answer(status, { location: 'http://127.0.0.1:1/elsewhere' });
+    store.script = refusalOf(kind, status, { location: 'http://127.0.0.1:1/elsewhere' });
     const repository = await packable;
     const work = async () =>
       packService(await opened(store.environment), {
@@ -130,7 +132,7 @@ describe.each(kinds)('publishing to %s', (kind) => {
 
   it('something else in its place is not replaced (INV-43)', async () => {
     const store = await fakeStore(kind);
-    store.put(Buffer.from('{"somebody": "else"}'));
+    store.object = Buffer.from('{"somebody": "else"}');
     const error = await refusal(
       packService(await opened(store.environment), {
         ...target,
@@ -139,12 +141,12 @@ describe.each(kinds)('publishing to %s', (kind) => {
       }),
     );
     expect(error.code).toBe('already_exists');
-    expect(store.requests().filter((line) => !line.startsWith('GET'))).toEqual([]);
+    expect(store.asked.filter(({ method }) => method !== 'GET')).toEqual([]);
   });
 
   it('an answer that is larger than any artifact is not read to its end (INV-57)', async () => {
     const store = await fakeStore(kind);
-    store.put(new Uint8Array(2 * 1024 * 1024));
+    store.object = new Uint8Array(2 * 1024 * 1024);
     const error = await refusal(
       packService(await opened(store.environment), {
         ...target,
@@ -216,7 +218,7 @@ describe('several at once', () => {
       isDryRun: true,
     });
     expect(packs[0]).toMatchObject({ keyCount: 2, artifact: undefined });
-    expect(store.held()).toBeUndefined();
+    expect(store.object).toBeUndefined();
     expect(repository.snapshot()).toEqual(before);
   });
 
@@ -236,7 +238,9 @@ describe('several at once', () => {
 
   it('where publishing one fails, the error names those that were published', async () => {
     const store = await fakeStore('https');
-    store.onRead(() => store.put(Buffer.from('theirs')));
+    store.onRead = () => {
+      store.object = Buffer.from('theirs');
+    };
     const targets = [{ service: 'worker', environment: 'development' }, target];
     const destinationOf = ({ service }: { service: string }) =>
       service === 'worker' ? 'worker.json' : store.address;
@@ -273,11 +277,11 @@ describe('revoke', () => {
     const revoked = await revoke(repository, { destination });
     expect(revoked.revision).toBe(packed.revision + 1);
     const trust = await trustOf(await packable);
-    expect(await verdictOf(store.held(), trust)).toBe('revoked');
-    expect(inspectArtifact(store.held() ?? new Uint8Array())).toMatchObject({ revoked: 'a drill' });
+    expect(await verdictOf(store.object, trust)).toBe('revoked');
+    expect(inspectArtifact(store.object ?? new Uint8Array())).toMatchObject({ revoked: 'a drill' });
     const next = await packService(repository, { ...target, destination, allowDirty: false });
     expect(next.revision).toBe(revoked.revision + 1);
-    expect(await verdictOf(store.held(), trust)).toBe('good');
+    expect(await verdictOf(store.object, trust)).toBe('good');
   });
 
   it('of a protected environment asks, and a no changes nothing', async () => {
@@ -289,7 +293,7 @@ describe('revoke', () => {
         destination: store.address,
       });
     expect((await refusal(work())).code).toBe('protected');
-    expect(store.requests()).toEqual([expect.stringMatching(/^GET /)]);
+    expect(store.asked.map(({ method }) => method)).toEqual(['GET']);
   });
 
   it.each([

@@ -63,13 +63,13 @@ const rows: Row[] = [
     'unauthorized',
   ],
 
-  ['F03: no Host in HTTP/1.1', { host: null }, [400], 'host_missing'],
-  ['F03: no Host in HTTP/1.0', { host: null, version: 'HTTP/1.0' }, [400], 'host_missing'],
-  ['F03: no Host in HTTP/0.9', { host: null, version: 'HTTP/0.9' }, [400]],
-  ['F03: HTTP/0.9 with everything', { version: 'HTTP/0.9' }, [400]],
-  ['F03: HTTP/2.0 in the first line', { version: 'HTTP/2.0' }, [400]],
-  ['F03: HTTP/1.2', { version: 'HTTP/1.2' }, [400]],
-  ['F03: an empty Host', { host: '' }, [403], 'host_not_allowed'],
+  ['F03, INV-64: no Host in HTTP/1.1', { host: null }, [400], 'host_missing'],
+  ['F03, INV-64: no Host in HTTP/1.0', { host: null, version: 'HTTP/1.0' }, [400], 'host_missing'],
+  ['F03, INV-64: no Host in HTTP/0.9', { host: null, version: 'HTTP/0.9' }, [400]],
+  ['F03, INV-64: HTTP/0.9 with everything', { version: 'HTTP/0.9' }, [400]],
+  ['F03, INV-64: HTTP/2.0 in the first line', { version: 'HTTP/2.0' }, [400]],
+  ['F03, INV-64: HTTP/1.2', { version: 'HTTP/1.2' }, [400]],
+  ['F03, INV-64: an empty Host', { host: '' }, [403], 'host_not_allowed'],
   ...[
     ...[
       'localhost:PORT',
@@ -104,22 +104,22 @@ const rows: Row[] = [
     ],
   ].map(
     (host): Row => [
-      `F04: Host ${host}`,
+      `F04, INV-64: Host ${host}`,
       { host: null, headers: [`Host: ${host}`] },
       [403],
       'host_not_allowed',
     ],
   ),
-  ['F05: the same Host twice', withHeader('Host: 127.0.0.1:PORT'), [400], 'host_missing'],
-  ['F05: another Host after the right one', withHeader('Host: evil.example'), [400], 'host_missing'],
-  ['F05: another Host in other letters', withHeader('hOsT: evil.example'), [400], 'host_missing'],
+  ['F05, INV-64: the same Host twice', withHeader('Host: 127.0.0.1:PORT'), [400], 'host_missing'],
+  ['F05, INV-64: another Host after the right one', withHeader('Host: evil.example'), [400], 'host_missing'],
+  ['F05, INV-64: another Host in other letters', withHeader('hOsT: evil.example'), [400], 'host_missing'],
   [
-    'F06: an absolute target to another host',
+    'F06, INV-64: an absolute target to another host',
     { target: 'http://evil.example/v1/secrets' },
     [400],
     'target_form',
   ],
-  ['F06: a target without a slash', { target: 'v1/secrets' }, [400]],
+  ['F06, INV-64: a target without a slash', { target: 'v1/secrets' }, [400]],
   ['F07: Origin of another site', withHeader('Origin: https://evil.example'), [403], 'cross_origin'],
   ['F07: Origin null', withHeader('Origin: null'), [403], 'cross_origin'],
   ['F07: Origin of this server', withHeader('Origin: http://127.0.0.1:PORT'), [403], 'cross_origin'],
@@ -156,15 +156,15 @@ const rows: Row[] = [
     'Via: 1.1 proxy',
     'X-Real-IP: 1.2.3.4',
     'x-fOrWaRdEd-sErVeR: x',
-  ].map((header): Row => [`F09: ${header}`, withHeader(header), [400], 'forwarded']),
+  ].map((header): Row => [`F09, INV-66: ${header}`, withHeader(header), [400], 'forwarded']),
   ...['POST', 'PUT', 'DELETE', 'PATCH', 'TRACE', 'PROPFIND', 'QUERY', 'PURGE'].map(
-    (method): Row => [`F10: ${method}`, { method }, [400, 405]],
+    (method): Row => [`F10, INV-70: ${method}`, { method }, [400, 405]],
   ),
-  ['F10: CONNECT', { method: 'CONNECT', target: 'evil.example:443' }, [405], 'method_not_allowed'],
-  ['F10: get', { method: 'get' }, [400]],
-  ['F10: FOO', { method: 'FOO' }, [400]],
+  ['F10, INV-70: CONNECT', { method: 'CONNECT', target: 'evil.example:443' }, [405], 'method_not_allowed'],
+  ['F10, INV-70: get', { method: 'get' }, [400]],
+  ['F10, INV-70: FOO', { method: 'FOO' }, [400]],
   [
-    'F11: Upgrade to websocket',
+    'F11, INV-70: Upgrade to websocket',
     withHeader(
       'Connection: Upgrade',
       'Upgrade: websocket',
@@ -175,7 +175,7 @@ const rows: Row[] = [
     'upgrade',
   ],
   [
-    'F11: Upgrade to h2c',
+    'F11, INV-70: Upgrade to h2c',
     withHeader(
       'Connection: Upgrade, HTTP2-Settings',
       'Upgrade: h2c',
@@ -184,16 +184,16 @@ const rows: Row[] = [
     [400],
     'upgrade',
   ],
-  ['F11: Upgrade without Connection', withHeader('Upgrade: websocket'), [400], 'upgrade'],
-  ['F12: GET with a body', { headers: ['Content-Length: 2'], body: '{}' }, [400], 'body_not_allowed'],
+  ['F11, INV-70: Upgrade without Connection', withHeader('Upgrade: websocket'), [400], 'upgrade'],
+  ['F12, INV-70: GET with a body', { headers: ['Content-Length: 2'], body: '{}' }, [400], 'body_not_allowed'],
   [
-    'F12: GET with an announced body that never comes',
+    'F12, INV-70: GET with an announced body that never comes',
     withHeader('Content-Length: 5'),
     [400],
     'body_not_allowed',
   ],
   [
-    'F12: GET with a chunked body',
+    'F12, INV-70: GET with a chunked body',
     { headers: ['Transfer-Encoding: chunked'], body: '0\r\n\r\n' },
     [400],
     'body_not_allowed',
@@ -337,11 +337,11 @@ const rows: Row[] = [
   ['F18: a query', { target: '/v1/secrets?x' }, [400], 'query'],
   ['F18: an empty query', { target: '/v1/secrets?' }, [400], 'query'],
   ['F18: a query on a public path', { target: '/v1/health?x=1', authorization: null }, [400], 'query'],
-  ['F19: Expect: 100-continue', withHeader('Expect: 100-continue'), [417], 'expectation'],
-  ['F19: Expect: banana', withHeader('Expect: banana'), [417], 'expectation'],
+  ['F19, INV-70: Expect: 100-continue', withHeader('Expect: 100-continue'), [417], 'expectation'],
+  ['F19, INV-70: Expect: banana', withHeader('Expect: banana'), [417], 'expectation'],
 ];
 
-describe('refused, with a fixed error, without the owner being asked, and closed:', () => {
+describe('INV-76, INV-77: refused, with a fixed error, without the owner being asked, and closed:', () => {
   it.each(rows)('%s', async (_title, parts, statuses, code) => {
     const answer = await exchange(server.port, request(server.port, parts));
     expect(server.calls).toEqual([]);
@@ -354,12 +354,12 @@ describe('refused, with a fixed error, without the owner being asked, and closed
 
   it.each([
     [
-      'F06: an absolute target to this server',
+      'F06, INV-64: an absolute target to this server',
       (port: number) => request(port, { target: `http://127.0.0.1:${port}/v1/secrets` }),
       400,
     ],
-    ['F11: the preface of HTTP/2', () => 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400],
-    ['F11: the hello of TLS', () => '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400],
+    ['F11, INV-70: the preface of HTTP/2', () => 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400],
+    ['F11, INV-70: the hello of TLS', () => '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400],
     [
       'F13: a chunk extension of 1 MB',
       (port: number) =>
@@ -377,8 +377,8 @@ describe('refused, with a fixed error, without the owner being asked, and closed
     ['F14: bare LF between headers', (port: number) => request(port).replaceAll('\r\n', '\n'), 400],
     ['F14: bare LF after one header', (port: number) => request(port, withHeader('X-A: 1\nX-B: 2')), 400],
     ['F14: CR alone as line end', (port: number) => request(port).replaceAll('\r\n', '\r'), 400],
-    ['F03: HTTP/0.9 in one line and an empty one', () => 'GET /v1/secrets HTTP/0.9\r\n\r\n', 400],
-    ['F03: no version', () => 'GET /v1/secrets\r\n\r\n', 400],
+    ['F03, INV-64: HTTP/0.9 in one line and an empty one', () => 'GET /v1/secrets HTTP/0.9\r\n\r\n', 400],
+    ['F03, INV-64: no version', () => 'GET /v1/secrets\r\n\r\n', 400],
     ['garbage', () => '\0\0\0\0', 400],
   ])('%s', async (_title, bytesFor, status) => {
     const answer = await exchange(server.port, bytesFor(server.port));
