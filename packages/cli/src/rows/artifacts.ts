@@ -54,7 +54,7 @@ export const artifactRows: readonly CommandDefinition[] = [
   {
     name: 'artifact open',
     summary: 'Open an artifact as its agent would, and list what is in it',
-    details: `Lists the names; prints the values, as JSON, only with --reveal. Asks the KMS with your own credentials, or takes the age key that CLEF_AGE_KEY_FILE names. ${whomToTrust}`,
+    details: `Lists the names; prints the values, as JSON, only with --reveal. Asks the KMS with your own credentials, or takes an age key: of the agent (CLEF_AGENT_AGE_KEY_FILE), else your own (CLEF_AGE_KEY…, keys.yaml). ${whomToTrust}`,
     arguments: [artifactFile],
     options: [
       { flag: '--reveal', summary: 'print the values' },

@@ -18,6 +18,7 @@ import { isKmsKey } from '@clef/kms';
 import { decodeUtf8, StrictError } from '@clef/strict';
 import { ClefError } from '../errors.ts';
 import { fromGroundError } from '../from-ground-error.ts';
+import { type KeyText, keyTextsFor } from '../keys/age-keys.ts';
 import { openCloudKeys } from '../keys/cloud-keys.ts';
 import type { World } from '../world.ts';
 import { asRefusal, tooLarge } from './artifact-refusals.ts';
@@ -148,38 +149,49 @@ function keysFor(world: World, { sealingKey }: OpenPolicy): { kms?: ReturnType<t
   return isKmsKey(sealingKey) ? { kms: openCloudKeys(world) } : {};
 }
 
-const ageKeyVariables = ['CLEF_AGENT_AGE_KEY_FILE', 'CLEF_AGE_KEY_FILE', 'CLEF_AGE_KEY'] as const;
+const agentsVariable = 'CLEF_AGENT_AGE_KEY_FILE';
 const maxKeyBytes = 64 * 1024;
 
-/** The age private key of the workload, from the first variable that is set. */
+/** The age private key that opens: the workload's, by its agent's variable, else the person's own. */
 async function ageIdentityFor(world: World, { sealingKey }: OpenPolicy): Promise<{ ageIdentity?: string }> {
   if (sealingKey.kind !== 'age') return {};
-  const name = ageKeyVariables.find((variable) => (world.environment[variable] ?? '') !== '');
-  if (name === undefined) {
+  const texts = await keyTexts(world, sealingKey.text);
+  if (texts.length === 0) {
     throw new ClefError({
       code: 'no_age_key',
-      message: 'The artifact is sealed to an age key, and no private key is given',
-      hint: 'name its file in CLEF_AGE_KEY_FILE',
+      message: 'The artifact is sealed to an age key whose private half is not among your keys',
+      hint: 'name the file of that private key in CLEF_AGE_KEY_FILE',
     });
   }
-  const { identity, recipient } = await readAgeIdentity(world, name);
-  if (recipient.text === sealingKey.text) return { ageIdentity: identity };
+  for (const { text } of texts) {
+    for (const line of identityLines(text)) {
+      const { identity, recipient } = await parseAgeIdentity(line);
+      if (recipient.text === sealingKey.text) return { ageIdentity: identity };
+    }
+  }
   throw new ClefError({
     code: 'bad_identity',
-    message: `The private key of ${name} is not that of the sealing key`,
+    message: `The private key of ${texts.map(({ where }) => where).join(' and ')} is not that of the sealing key`,
     hint: 'give the private key of the age recipient that the artifact is sealed to',
   });
 }
 
-async function readAgeIdentity(world: World, name: (typeof ageKeyVariables)[number]) {
-  const value = world.environment[name] ?? '';
-  if (!name.endsWith('_FILE')) return parseAgeIdentity(value);
+/** One at the least, so that what holds none is refused in the words of the reader of keys. */
+function identityLines(text: string): readonly string[] {
+  const lines = text.split('\n').map((line) => line.trim());
+  const identities = lines.filter((line) => line !== '' && !line.startsWith('#'));
+  return identities.length === 0 ? [text] : identities;
+}
+
+async function keyTexts(world: World, recipient: string): Promise<readonly KeyText[]> {
+  const path = world.environment[agentsVariable] ?? '';
+  if (path === '') return keyTextsFor(world, recipient);
   try {
-    const bytes = await readRegularFile(await realpath(resolve(world.cwd, value)), { maxBytes: maxKeyBytes });
-    return await parseAgeIdentity(decodeUtf8(bytes));
+    const bytes = await readRegularFile(await realpath(resolve(world.cwd, path)), { maxBytes: maxKeyBytes });
+    return [{ where: agentsVariable, text: decodeUtf8(bytes) }];
   } catch (error) {
-    if (error instanceof ArtifactError) throw error;
-    if (error instanceof StrictError) throw new ArtifactError('bad_identity', `${name} names no text file`);
-    throw fromGroundError(error, { action: `read the file of ${name}` });
+    if (error instanceof StrictError)
+      throw new ArtifactError('bad_identity', `${agentsVariable} names no text file`);
+    throw fromGroundError(error, { action: `read the file of ${agentsVariable}` });
   }
 }

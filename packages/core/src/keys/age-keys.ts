@@ -6,10 +6,11 @@ import { type AgeIdentity, recipientOf } from '@clef/sops';
 import { ClefError } from '../errors.ts';
 import type { World } from '../world.ts';
 import { platformConfigFolder } from './config-folder.ts';
-import { listAgeKeys, openAgeKey } from './key-store.ts';
-import { identitiesOf, maxKeyFileBytes, noKeyIn, readIfThere, readKeyFile } from './key-text.ts';
+import { listAgeKeys, openAgeKey, revealAgeKey } from './key-store.ts';
+import { identitiesOf, keyTextOf, maxKeyFileBytes, noKeyIn, readIfThere, readKeyFile } from './key-text.ts';
 
 const commandSeconds = 30;
+const overrides = ['CLEF_AGE_KEY', 'CLEF_AGE_KEY_FILE', 'CLEF_AGE_KEY_CMD'] as const;
 
 /**
  * The recipients that belong to this person, without opening any private key: from `CLEF_AGE_KEY…` where one is set,
@@ -55,6 +56,26 @@ export async function clefIdentities(
   return own;
 }
 
+/** A key file as text, and where it came from. */
+export type KeyText = { readonly where: string; readonly text: string };
+
+/**
+ * What may hold the private key of a recipient, for readers that take identities as text only: what `CLEF_AGE_KEY…` name
+ * where one is set, and then nothing else; else the listed key of that recipient.
+ * @throws {ClefError} As {@link findAgeIdentities} does.
+ */
+export async function keyTextsFor(world: World, recipient: string): Promise<readonly KeyText[]> {
+  const texts: KeyText[] = [];
+  for (const where of overrides) {
+    const value = world.environment[where];
+    if (value !== undefined)
+      texts.push({ where, text: await keyTextOf(world, await bytesOf(world, where, value), where) });
+  }
+  if (texts.length > 0) return texts;
+  const entry = (await listAgeKeys(world)).find((listed) => listed.recipient === recipient);
+  return entry === undefined ? [] : [{ where: 'your key store', text: await revealAgeKey(world, entry) }];
+}
+
 const opened = new WeakMap<World, Map<string, Promise<readonly AgeIdentity[]>>>();
 
 /** Nobody is asked twice in a run, whether for several cells at once or for several questions about one. */
@@ -72,15 +93,11 @@ function once(
 
 /** Whether the person names keys by a variable of Clef's; then nothing else is looked at. */
 export function hasOverride(world: World): boolean {
-  return ['CLEF_AGE_KEY', 'CLEF_AGE_KEY_FILE', 'CLEF_AGE_KEY_CMD'].some(
-    (name) => world.environment[name] !== undefined,
-  );
+  return overrides.some((name) => world.environment[name] !== undefined);
 }
 
 function overrideIdentities(world: World): Promise<readonly AgeIdentity[]> {
-  return once(world, 'override', () =>
-    fromVariables(world, ['CLEF_AGE_KEY', 'CLEF_AGE_KEY_FILE', 'CLEF_AGE_KEY_CMD']),
-  );
+  return once(world, 'override', () => fromVariables(world, overrides));
 }
 
 async function sopsIdentities(world: World): Promise<readonly AgeIdentity[]> {
