@@ -92,6 +92,17 @@ describe('F-19: a child that leaves children behind', () => {
   });
 });
 
+describe('doctor', () => {
+  it('says what "exec --redact" lacks without the optional package', async () => {
+    const box = await shared;
+    const hook = `const m = require('node:module'); const load = m._load; m._load = (name, ...more) => { if (name === '@lydell/node-pty') throw new Error('absent'); return load(name, ...more); };`;
+    const environment = { NODE_OPTIONS: `--require=${box.write('absent.cjs', hook)}` };
+    const { stdout } = await succeed(box.clef(['doctor'], { environment }));
+    expect(stdout).toMatch(/^ok +machine +without the optional package @lydell\/node-pty, a command/m);
+    expect((await succeed(box.clef(['doctor']))).stdout).not.toContain('node-pty');
+  });
+});
+
 describe('H12: a home that is none', () => {
   it.concurrent.each<readonly [string, Readonly<Record<string, string>>]>([
     ['HOME is empty', { HOME: '' }],

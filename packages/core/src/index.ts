@@ -35,6 +35,7 @@ export {
   errorClasses,
   errorTable,
 } from './errors.ts';
+export type { AccessRequest } from './keys/request-files.ts';
 export {
   type Axis,
   addName,
@@ -64,7 +65,6 @@ export {
   type RecipientsView,
 } from './people/recipients.ts';
 export { type Removal, type RemovedRecipient, removeRecipient } from './people/remove-recipient.ts';
-export type { AccessRequest } from './people/request-files.ts';
 export { approveRequest, declineRequest, type RequestedAccess, requestAccess } from './people/requests.ts';
 export { type RotatedCells, type RotateRequest, rotateCells } from './people/rotate.ts';
 export {

@@ -4,12 +4,15 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { examine } from '../src/checks/doctor/doctor.ts';
 import type { DoctorFinding } from '../src/checks/doctor/finding.ts';
+import { requestAccess } from '../src/people/requests.ts';
+import { openRepository } from '../src/repository.ts';
 import type { World } from '../src/world.ts';
 import {
   emptyWorld,
   git,
   person,
   repositoryWith,
+  strangersKey,
   type TestRepository,
   withVariables,
 } from './repository-with.ts';
@@ -158,6 +161,14 @@ describe('doctor', () => {
       },
     ],
     [
+      'a file among the requests that is none',
+      'warning requests: Cannot use ".clef/requests/bob.yaml": ',
+      ({ write }) => {
+        write('.clef/requests/bob.yaml', 'version: 1\nname: mallory\n');
+        return undefined;
+      },
+    ],
+    [
       'cells that git ignores',
       'problem repository: git ignores',
       ({ root }) => {
@@ -187,6 +198,41 @@ describe('doctor', () => {
       expect.objectContaining({ status: 'problem', fix: expect.stringContaining(`clef rotate ${cell}`) }),
     );
     expect(inOneLine(found)).toContainEqual(expect.stringContaining('No key of yours is in clef.yaml'));
+  });
+
+  it('tells whose request waits, for what and how long, the oldest first, and how to answer it', async () => {
+    const repository = await repositoryWith({ [cell]: { A: 'x' } });
+    const ask = async (name: string, wanted: Parameters<typeof requestAccess>[1]) => {
+      const { world } = await person({ cwd: repository.root, now: () => repository.clock.milliseconds });
+      await requestAccess(await openRepository(world, repository.root), { name, ...wanted });
+    };
+    await ask('zoe', {});
+    repository.clock.milliseconds += 36 * 3_600_000;
+    await ask('bob', { environments: ['staging', 'production'], namespaces: ['database'] });
+    repository.clock.milliseconds += 3_600_000;
+    const requests = async () => (await troubles(repository)).filter(({ check }) => check === 'requests');
+    expect(inOneLine(await requests())).toEqual([
+      'warning requests: "zoe" asks to read development since 2026-01-31T12:00:00Z (1 day)',
+      'warning requests: "bob" asks to read staging, production (only database) since 2026-02-02T00:00:00Z (0 days)',
+    ]);
+    expect((await requests())[0]?.fix).toBe(
+      'run "clef recipients approve zoe", or take it away: clef recipients approve zoe --decline',
+    );
+    repository.clock.milliseconds -= 72 * 3_600_000;
+    expect(inOneLine(await requests())[0]).toMatch(/\(a time to come\)$/);
+  });
+
+  it('counts the requests of a flood, and tells ten', async () => {
+    const repository = await repositoryWith({ [cell]: { A: 'x' } });
+    const { recipient } = strangersKey();
+    for (let n = 0; n < 30; n += 1)
+      repository.write(
+        `.clef/requests/p${n}.yaml`,
+        `version: 1\nname: p${n}\nkeys: [${recipient}]\nenvironments: [development]\nnamespaces: ["*"]\nrequested: "2026-01-31T12:00:00Z"\n`,
+      );
+    const found = inOneLine(await troubles(repository)).filter((line) => line.includes('requests:'));
+    expect(found).toHaveLength(11);
+    expect(found.at(-1)).toBe('warning requests: 20 more requests for access wait');
   });
 
   it('--open: not to be let in is no problem, a damaged cell is one', async () => {

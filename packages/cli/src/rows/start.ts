@@ -21,7 +21,7 @@ export const startRows: readonly CommandDefinition[] = [
     name: 'doctor',
     summary: 'Look at everything that Clef needs, and say how to mend what is wrong',
     details:
-      'Node, git, variables, your keys and who can read them, clef.yaml, and every cell with its recipients. Changes nothing and asks nobody.\n\nExit code 1 where there is a problem; warnings alone leave it at 0.',
+      'Node, git, variables, your keys and who can read them, clef.yaml, requests for access that wait, and every cell with its recipients. Changes nothing and asks nobody.\n\nExit code 1 where there is a problem; warnings alone leave it at 0.',
     options: [
       { flag: '--open', summary: 'also decrypt every cell: may ask for a passphrase, and calls the KMS' },
       { flag: '--without-keys', summary: 'leave your age keys out: for CI, which has none' },

@@ -2,6 +2,8 @@
 import type { SealedCell } from '../cells/read.ts';
 import type { ReaderChange } from '../cells/readers.ts';
 import { ClefError } from '../errors.ts';
+import { parsePublicKey } from '../keys/public-key.ts';
+import { type AccessRequest, readRequests } from '../keys/request-files.ts';
 import { cellRecipients } from '../manifest/access.ts';
 import { addAccessRule, addRecipientKeys, addToGroups } from '../manifest/edit-people.ts';
 import { findEnvironment, findNamespace } from '../manifest/find.ts';
@@ -17,8 +19,6 @@ import {
   type Review,
   readCellsGranted,
 } from './change-readers.ts';
-import { parsePublicKey } from './public-key.ts';
-import { type AccessRequest, readRequests } from './request-files.ts';
 
 export type RecipientsView = {
   readonly people: readonly {

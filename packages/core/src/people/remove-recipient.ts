@@ -5,6 +5,7 @@ import type { SealedCell } from '../cells/read.ts';
 import { type ReaderChange, recipientsOfCell } from '../cells/readers.ts';
 import { ClefError } from '../errors.ts';
 import { ownRecipients } from '../keys/age-keys.ts';
+import { parsePublicKey } from '../keys/public-key.ts';
 import { allCells, cellRecipients } from '../manifest/access.ts';
 import {
   findPerson,
@@ -18,7 +19,6 @@ import type { Manifest } from '../manifest/manifest.ts';
 import { formatCellName } from '../manifest/names.ts';
 import { manifestName, manifestText, type Repository } from '../repository.ts';
 import { changeReaders, planManifest, type ReadersPlan, type Review, readMatrix } from './change-readers.ts';
-import { parsePublicKey } from './public-key.ts';
 import { readsIn } from './recipients.ts';
 
 /** What is taken from a person: everything, or one of these. */

@@ -3,13 +3,6 @@
 import { ClefError } from '../errors.ts';
 import { personName } from '../git/person-name.ts';
 import { ownRecipients } from '../keys/age-keys.ts';
-import { findEnvironment, findNamespace } from '../manifest/find.ts';
-import type { Manifest } from '../manifest/manifest.ts';
-import { checkName, didYouMean, quoteName } from '../manifest/names.ts';
-import type { Repository } from '../repository.ts';
-import { commitFiles } from '../transaction/commit-files.ts';
-import type { Review } from './change-readers.ts';
-import { type AddedRecipient, grantAccess, readsIn } from './recipients.ts';
 import {
   type AccessRequest,
   formatRequest,
@@ -17,7 +10,14 @@ import {
   readRequests,
   requestPath,
   requestTime,
-} from './request-files.ts';
+} from '../keys/request-files.ts';
+import { findEnvironment, findNamespace } from '../manifest/find.ts';
+import type { Manifest } from '../manifest/manifest.ts';
+import { checkName, didYouMean, quoteName } from '../manifest/names.ts';
+import type { Repository } from '../repository.ts';
+import { commitFiles } from '../transaction/commit-files.ts';
+import type { Review } from './change-readers.ts';
+import { type AddedRecipient, grantAccess, readsIn } from './recipients.ts';
 
 export type RequestedAccess = AccessRequest & {
   readonly path: string;

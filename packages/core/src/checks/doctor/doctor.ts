@@ -6,6 +6,7 @@ import { checkCells, checkIgnored, checkUpkeep } from './cells.ts';
 import { type DoctorFinding, type Report, reportTo } from './finding.ts';
 import { checkExtras, checkGit, checkNode, checkVariables } from './machine.ts';
 import { checkOwnKeys } from './own-keys.ts';
+import { checkRequests } from './requests.ts';
 
 export type DoctorRequest = {
   readonly directory?: string;
@@ -32,6 +33,7 @@ export async function examine(world: World, request: DoctorRequest): Promise<rea
   if (repository !== undefined) {
     await checkIgnored(repository, report('repository'));
     await checkUpkeep(repository, report('repository'));
+    await checkRequests(repository, report('requests'));
     await checkCells(repository, request, report('cells'));
   }
   return findings;

@@ -5,7 +5,7 @@ export type DoctorStatus = 'ok' | 'warning' | 'problem';
 
 /** One line of the report. Holds no value and no private key. */
 export type DoctorFinding = {
-  /** Which check says it: `node`, `git`, `machine`, `settings`, `keys`, `repository`, `cells`. */
+  /** Which check says it: `node`, `git`, `machine`, `settings`, `keys`, `repository`, `requests`, `cells`. */
   readonly check: string;
   readonly status: DoctorStatus;
   readonly message: string;

@@ -5,6 +5,7 @@ import { gitVersion } from '../../git/git.ts';
 import { listAgePlugins } from '../../keys/age-plugins.ts';
 import type { World } from '../../world.ts';
 import { findMemoryStorage } from '../memory-storage.ts';
+import { loadPseudoTerminals } from '../pseudo-terminals.ts';
 import type { Report } from './finding.ts';
 
 /** The first version that Clef supports, and the first that is still maintained by its makers. */
@@ -32,7 +33,7 @@ export async function checkGit(world: World, report: Report): Promise<void> {
   } else report.ok(`git ${version}`);
 }
 
-/** What single commands need: a folder in memory for `edit`, and the person's list of age plugins. */
+/** What single commands need: memory for `edit`, a terminal for `exec --redact`, the person's list of age plugins. */
 export async function checkExtras(world: World, report: Report): Promise<void> {
   const folder = await findMemoryStorage(world);
   if (folder !== undefined) report.ok(`"clef edit" has a folder in memory: ${folder}`);
@@ -41,6 +42,11 @@ export async function checkExtras(world: World, report: Report): Promise<void> {
       'There is no folder in memory, so "clef edit" is refused: plaintext never goes to a disk',
       'use "clef set" and "clef import"; on Linux, mount a tmpfs at /dev/shm',
     );
+  report.ok(
+    (await loadPseudoTerminals()) === undefined
+      ? 'without the optional package @lydell/node-pty, a command under "clef exec --redact" writes to a pipe, and may drop colours'
+      : 'a command under "clef exec --redact" gets a terminal of its own',
+  );
   try {
     const plugins = await listAgePlugins(world);
     if (plugins.size > 0) report.ok(`age plugins: ${[...plugins.keys()].join(', ')}`);

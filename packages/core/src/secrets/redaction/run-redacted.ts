@@ -1,6 +1,7 @@
 // A command whose output passes the redactor: through pipes, or on a terminal through one of its own where the optional
 // package for that is installed.
 import { type ChildExit, type ChildRequest, type PseudoTerminals, runChild, runInTerminal } from '@clef/host';
+import { loadPseudoTerminals } from '../../checks/pseudo-terminals.ts';
 import type { Repository } from '../../repository.ts';
 import type { World } from '../../world.ts';
 import type { RunHooks } from '../run-watched.ts';
@@ -24,13 +25,10 @@ export async function runRedacted(
 }
 
 async function loadTerminals(world: World): Promise<PseudoTerminals | undefined> {
-  try {
-    return await import('@lydell/node-pty');
-  } catch {
-    // Not installed, or not made for this platform.
-    const message =
-      'under --redact the command writes to a pipe, not to this terminal: it may buffer lines and drop colours (the optional package @lydell/node-pty gives it a terminal)';
-    world.notify({ level: 'note', message });
-    return undefined;
-  }
+  const terminals = await loadPseudoTerminals();
+  if (terminals !== undefined) return terminals;
+  const message =
+    'under --redact the command writes to a pipe, not to this terminal: it may buffer lines and drop colours (the optional package @lydell/node-pty gives it a terminal)';
+  world.notify({ level: 'note', message });
+  return undefined;
 }

@@ -31,7 +31,7 @@ const folder = '.clef/requests';
 const suffix = '.yaml';
 const maxRequestBytes = 64 * 1024;
 const mostRequests = 1000;
-const mostWarnings = 10;
+const mostTold = 10;
 const mostEntries = 100;
 const fields = ['version', 'name', 'keys', 'environments', 'namespaces', 'requested'];
 
@@ -42,30 +42,42 @@ export function requestPath(name: string): string {
 
 /** The requests that are open, by name. Warns of those that are malformed. */
 export async function readRequests(repository: Repository): Promise<readonly AccessRequest[]> {
-  const requests: AccessRequest[] = [];
-  const malformed: string[] = [];
-  const names = await requestNames(repository.root);
-  for (const name of names.slice(0, mostRequests)) {
-    try {
-      const found = await readRequest(repository, name);
-      if (found !== undefined) requests.push(found.request);
-    } catch (error) {
-      if (!(error instanceof ClefError)) throw error;
-      malformed.push(error.message);
-    }
-  }
-  warn(repository, malformed, names.length);
+  const { requests, troubles } = await listRequests(repository);
+  for (const { message } of troubles) repository.world.notify({ level: 'warning', message });
   return requests;
 }
 
+/** The requests that are open, by name, and what is wrong with other files in their folder. */
+export async function listRequests({ root }: Pick<Repository, 'root'>): Promise<{
+  readonly requests: readonly AccessRequest[];
+  readonly troubles: readonly Trouble[];
+}> {
+  const requests: AccessRequest[] = [];
+  const malformed: ClefError[] = [];
+  const names = await requestNames(root);
+  for (const name of names.slice(0, mostRequests)) {
+    try {
+      const found = await readRequest({ root }, name);
+      if (found !== undefined) requests.push(found.request);
+    } catch (error) {
+      if (!(error instanceof ClefError)) throw error;
+      malformed.push(error);
+    }
+  }
+  return { requests, troubles: troublesOf(malformed, names.length) };
+}
+
+type Trouble = { readonly message: string; readonly hint: string };
+
 /** A flood of files must not hide the one that matters: some are told, the others counted. */
-function warn({ world }: Repository, malformed: readonly string[], found: number): void {
-  const told = malformed.slice(0, mostWarnings);
+function troublesOf(malformed: readonly ClefError[], found: number): readonly Trouble[] {
+  const hint = `look at "${folder}", and delete what nobody asked for`;
+  const told: Trouble[] = malformed.slice(0, mostTold).map((error) => error);
   const untold = malformed.length - told.length;
-  if (untold > 0) told.push(`${untold} more files in "${folder}" cannot be read as requests`);
-  if (found > mostRequests)
-    told.push(`There are ${found} files in "${folder}": only the first ${mostRequests} are looked at`);
-  for (const message of told) world.notify({ level: 'warning', message });
+  if (untold > 0)
+    told.push({ message: `${untold} more files in "${folder}" cannot be read as requests`, hint });
+  const message = `There are ${found} files in "${folder}": only the first ${mostRequests} are looked at`;
+  return found > mostRequests ? [...told, { message, hint }] : told;
 }
 
 async function requestNames(root: string): Promise<readonly string[]> {
