@@ -1,5 +1,5 @@
 // What a wrapped key is bound to, as bytes, for the services that take bytes (formats.md, "Wrapping").
-import type { KmsContext } from './kms.ts';
+import type { KmsContext } from './provider.ts';
 
 /** The label, a NUL, then each value after its length as four bytes, big-endian; undefined where there is no context. */
 export function additionalData(context: KmsContext | undefined): Uint8Array | undefined {

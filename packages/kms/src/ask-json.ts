@@ -1,10 +1,10 @@
 // One question to a service that speaks JSON, with its tries and its time limit, for providers without an SDK.
 import type { JsonObject } from '@clef/strict';
 import { connectionCode } from './endpoint.ts';
-import type { KmsSettings } from './kms.ts';
 import { type KmsCode, KmsError, type KmsVerb, serviceFailure } from './kms-error.ts';
 import { defaultTimeoutSeconds, trySeconds } from './limits.ts';
 import { type JsonReply, postJson } from './post-json.ts';
+import type { KmsSettings } from './provider.ts';
 import { withRetries, withTimeLimit } from './tries.ts';
 
 export type JsonQuestion = {

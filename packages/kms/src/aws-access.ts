@@ -2,7 +2,7 @@
 // credential chain, and no line on anybody's terminal. KMS uses it here, S3 elsewhere.
 import { readLimited } from '@clef/strict';
 import { checkEndpoints, isAllowedAddress, readEndpoint } from './endpoint.ts';
-import type { KmsSettings } from './kms.ts';
+import type { KmsSettings } from './provider.ts';
 
 /** Where the credential chain sends tokens. The SDK reads these itself. */
 const credentialEndpoints = [
@@ -12,9 +12,6 @@ const credentialEndpoints = [
   'AWS_ENDPOINT_URL_SSO_OIDC',
   'AWS_ENDPOINT_URL_SIGNIN',
 ];
-
-/** Whose rights are used: a profile by name, a role by its ARN. */
-export type AwsIdentity = { readonly profile?: string; readonly role?: string };
 
 type StaticCredentials = { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
 

@@ -5,7 +5,6 @@ import { type AwsAccess, guardAwsClient, readAwsAccess } from './aws-access.ts';
 import { roleCredentials } from './aws-role.ts';
 import { connectionCode } from './endpoint.ts';
 import type { AwsKey } from './key-reference.ts';
-import type { KmsContext, KmsSettings, Provider } from './kms.ts';
 import { type KmsCode, KmsError, type KmsVerb, serviceFailure } from './kms-error.ts';
 import {
   defaultAttempts,
@@ -17,6 +16,7 @@ import {
   maxWrappedBytes,
   trySeconds,
 } from './limits.ts';
+import type { KmsContext, KmsSettings, Provider } from './provider.ts';
 import { withTimeLimit } from './tries.ts';
 
 const signingAlgorithm = 'ECDSA_SHA_256';

@@ -1,7 +1,7 @@
 // Who asks Azure: the credentials of @azure/identity that are the machine's own, from the environment that was given. A
 // program is run for one only where the user says so, since a hidden child process has no place in an agent.
 import type { TokenCredential } from '@azure/identity';
-import type { KmsSettings } from './kms.ts';
+import type { KmsSettings } from './provider.ts';
 
 const scope = 'https://vault.azure.net/.default';
 

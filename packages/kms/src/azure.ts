@@ -7,9 +7,9 @@ import { askJson, failureOf, type JsonQuestion } from './ask-json.ts';
 import { type AzureAuthorization, openAzureAuthorization } from './azure-authorization.ts';
 import { readEndpoint } from './endpoint.ts';
 import type { AzureKey } from './key-reference.ts';
-import type { KmsContext, KmsSettings, Provider } from './kms.ts';
 import type { KmsCode } from './kms-error.ts';
 import type { JsonReply } from './post-json.ts';
+import type { KmsContext, KmsSettings, Provider } from './provider.ts';
 
 const apiVersion = '7.4';
 const algorithm = 'RSA-OAEP-256';

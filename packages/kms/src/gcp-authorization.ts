@@ -1,6 +1,6 @@
 // Who asks: a token from GOOGLE_OAUTH_ACCESS_TOKEN, as sops takes it, else the machine's or the person's own login. Tokens
 // are kept by google-auth-library, never by us.
-import type { KmsSettings } from './kms.ts';
+import type { KmsSettings } from './provider.ts';
 
 const cloudKmsScope = 'https://www.googleapis.com/auth/cloudkms';
 /** Goes nowhere, as a key names its own project; without it the library runs gcloud, or asks Google, to learn one. */

@@ -12,10 +12,10 @@ import { additionalData } from './additional-data.ts';
 import { connectionCode, readEndpoint } from './endpoint.ts';
 import { type GcpAuthorization, openGcpAuthorization } from './gcp-authorization.ts';
 import type { GcpKey } from './key-reference.ts';
-import type { KmsSettings, Provider } from './kms.ts';
 import { type KmsCode, KmsError, type KmsVerb, serviceFailure } from './kms-error.ts';
 import { defaultTimeoutSeconds, trySeconds } from './limits.ts';
 import { getJson, type JsonReply, postJson } from './post-json.ts';
+import type { KmsSettings, Provider } from './provider.ts';
 import { withRetries, withTimeLimit } from './tries.ts';
 
 const publicEndpoint = new URL('https://cloudkms.googleapis.com/');

@@ -1,5 +1,4 @@
 // @clef/kms: keys that live in a cloud. One interface, one string form for every key.
-export type { AwsIdentity } from './aws-access.ts';
 export { connectionCode, isThisMachine, readEndpoint } from './endpoint.ts';
 export { type GcpAuthorization, openGcpAuthorization } from './gcp-authorization.ts';
 export {
@@ -18,7 +17,8 @@ export {
   type VaultKey,
   type VerifyingKey,
 } from './key-reference.ts';
-export { type Kms, type KmsContext, type KmsSettings, openKms, type SigningKms } from './kms.ts';
+export { type Kms, openKms, type SigningKms } from './kms.ts';
 export { type KmsCode, KmsError } from './kms-error.ts';
+export type { AwsIdentity, KmsContext, KmsSettings } from './provider.ts';
 export { openS3, type S3 } from './s3.ts';
 export { maxVerifyKeys, maxVerifyPlaces, verifyKeysFault } from './verify-keys.ts';

@@ -1,20 +1,11 @@
 // The one interface to keys that live in a cloud, and the table of who provides which kind. A provider's SDK is loaded
 // when its first key is used.
 import { createHash } from 'node:crypto';
-import type { AwsIdentity } from './aws-access.ts';
 import { isKmsKey, type KeyReference, type KmsKey, type VerifyingKey } from './key-reference.ts';
 import { KmsError } from './kms-error.ts';
 import { maxPlaintextBytes, maxWrappedBytes } from './limits.ts';
+import type { KmsContext, KmsSettings, Provider, Signing } from './provider.ts';
 import { checkSignature, readPublicKey } from './signatures.ts';
-
-/**
- * What a wrapped key is bound to. AWS takes the entries as its encryption context; GCP and Vault take, as additional data,
- * the label, a NUL, and each value with its length before it; for Azure the hash of those bytes is wrapped with the key.
- */
-export type KmsContext = {
-  readonly label: string;
-  readonly entries: readonly (readonly [name: string, value: string])[];
-};
 
 /**
  * Wraps and unwraps small secrets, of 1 to 4,096 bytes. Both throw KmsError: `denied` (the service says no, and asking again
@@ -36,39 +27,6 @@ export type SigningKms = {
   readonly sign: (key: KeyReference, message: Uint8Array) => Promise<Uint8Array>;
   /** The public half of a key that signs, as the service states it; asked for once. */
   readonly publicKey: (key: KeyReference) => Promise<VerifyingKey>;
-};
-
-export type KmsSettings = {
-  /** Where endpoints and credentials are looked up. The SDKs read the process's own environment besides. */
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Told once where an endpoint override is in force. */
-  readonly notify?: (message: string) => void;
-  /** For one call with all its attempts; 15 by default. */
-  readonly timeoutSeconds?: number;
-  /** Tries of one call; 3 by default. */
-  readonly attempts?: number;
-  /**
-   * Another identity for AWS than the environment's own: a profile of its configuration files, and a role that is taken on
-   * first. They choose whose rights are used, so they come from the person or from a file that the person opened on purpose.
-   */
-  readonly aws?: AwsIdentity;
-  /** From 0 up to 1, for the pauses between tries; node:crypto by default. */
-  readonly random?: () => number;
-};
-
-/** One cloud: what {@link Kms} does for its kind of key. */
-export type Provider<K extends KmsKey = KmsKey> = {
-  wrap(key: K, plaintext: Uint8Array, context: KmsContext | undefined): Promise<Uint8Array>;
-  unwrap(key: K, wrapped: Uint8Array, context: KmsContext | undefined): Promise<Uint8Array>;
-  /** Absent where keys of the cloud do not sign for Clef. */
-  readonly signing?: Signing<K>;
-};
-
-export type Signing<K extends KmsKey = KmsKey> = {
-  /** `digest` is a SHA-256; what comes back has not been verified yet. */
-  sign(key: K, digest: Uint8Array): Promise<Uint8Array>;
-  /** The SPKI in DER, as the service gave it. */
-  publicKey(key: K): Promise<Uint8Array>;
 };
 
 /** One row a provider: each is given only keys of its own kind. */

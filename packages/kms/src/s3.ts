@@ -1,6 +1,6 @@
 // A client of S3, opened as that of the KMS is: the same credentials, the same endpoints, and answers of bounded length.
 import { guardAwsClient, readAwsAccess } from './aws-access.ts';
-import type { KmsSettings } from './kms.ts';
+import type { KmsSettings } from './provider.ts';
 
 type Sdk = typeof import('@aws-sdk/client-s3');
 

@@ -1,8 +1,8 @@
 // How long a question may take and how often it is asked. Durations are read from the monotonic clock.
 import { randomInt } from 'node:crypto';
-import type { KmsSettings } from './kms.ts';
 import { type KmsCode, KmsError } from './kms-error.ts';
 import { defaultAttempts, defaultTimeoutSeconds } from './limits.ts';
+import type { KmsSettings } from './provider.ts';
 
 const firstPauseMilliseconds = 400;
 

@@ -6,9 +6,9 @@ import { additionalData } from './additional-data.ts';
 import { askJson, failureOf, type JsonQuestion } from './ask-json.ts';
 import { readEndpoint } from './endpoint.ts';
 import type { VaultKey } from './key-reference.ts';
-import type { KmsContext, KmsSettings, Provider } from './kms.ts';
 import { type KmsCode, KmsError } from './kms-error.ts';
 import type { JsonReply } from './post-json.ts';
+import type { KmsContext, KmsSettings, Provider } from './provider.ts';
 
 const maxTokenBytes = 16 * 1024;
 const ciphertext = /^vault:v[1-9][0-9]{0,8}:[A-Za-z0-9+/]+={0,2}$/;

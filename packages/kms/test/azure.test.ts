@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { fakeAzureKeyVault } from '../../../test/fakes/azure-key-vault.ts';
 import { openAzure } from '../src/azure.ts';
 import { type AzureKey, type KmsCode, KmsError, openKms, parseKeyReference } from '../src/index.ts';
-import type { KmsSettings } from '../src/kms.ts';
+import type { KmsSettings } from '../src/provider.ts';
 import {
   type Answer,
   hang,

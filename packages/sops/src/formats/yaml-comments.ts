@@ -1,6 +1,6 @@
 // Which container a YAML comment belongs to (spec sops-format, section 5), decided by its line and column.
 import type { Comment, Entry, SourceSpan, TreeNode } from '../tree.ts';
-import type { OpenMapping, OpenSequence } from './yaml-read.ts';
+import type { OpenMapping, OpenSequence } from './yaml-containers.ts';
 
 type Container = OpenMapping | OpenSequence;
 type FoundComment = { readonly text: string; readonly at: SourceSpan };

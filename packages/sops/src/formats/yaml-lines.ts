@@ -2,7 +2,7 @@
 // what it fully understands and nothing else: for any other text the answer is "undefined", and the parser decides.
 import type { Entry, Leaf, SourceSpan, TreeNode } from '../tree.ts';
 import type { Feature, Limits } from './format.ts';
-import type { OpenMapping, OpenSequence } from './yaml-read.ts';
+import type { OpenMapping, OpenSequence } from './yaml-containers.ts';
 import { isWordOfAnotherType, resolvePlainScalar } from './yaml-scalars.ts';
 
 export type PlainLines = { readonly root: OpenMapping; readonly features: readonly Feature[] };

@@ -20,27 +20,14 @@ import {
 } from 'yaml';
 import { typedLeaf } from '../leaf-values.ts';
 import { SopsError } from '../sops-error.ts';
-import type { Comment, Entry, Leaf, ScalarStyle, SourceSpan, TreeNode } from '../tree.ts';
+import type { Entry, Leaf, ScalarStyle, SourceSpan, TreeNode } from '../tree.ts';
 import type { Feature, Limits } from './format.ts';
 import { placeComments } from './yaml-comments.ts';
+import type { OpenMapping, OpenSequence } from './yaml-containers.ts';
 import { isWithinDepth, isWithinParts } from './yaml-depth.ts';
 import { readPlainLines } from './yaml-lines.ts';
 import { resolveScalar } from './yaml-scalars.ts';
 import { decodeYamlText, repairEmptyMappings } from './yaml-text.ts';
-
-/** Containers while they are being filled. */
-export type OpenMapping = {
-  kind: 'mapping';
-  items: (Entry | Comment)[];
-  flow?: true;
-  at: SourceSpan;
-};
-export type OpenSequence = {
-  kind: 'sequence';
-  items: (TreeNode | Comment)[];
-  flow?: true;
-  at: SourceSpan;
-};
 
 export type YamlText = {
   /** The text after the byte order mark, with the one repair of {@link repairEmptyMappings}. */
