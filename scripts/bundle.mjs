@@ -1,14 +1,21 @@
-// Bundles the `clef` and `clef-agent` commands into one file each. What only some commands need goes into files of its own
-// beside it, so that a command pays only for what it uses.
+// Bundles the `clef` and `clef-agent` commands into one file each, and the short commands of `clef` into one more each. What
+// only some commands need goes into files of its own beside them, so that a command pays only for what it uses.
 import * as childProcess from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { directImports } from './direct-imports.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+
+/**
+ * Words of `clef` that other programs call all the time: each has a bundle without the bodies of the other commands, which
+ * would be read at every start. `bin/clef.js` takes it where it is there.
+ */
+const shortCommands = ['get', 'set', 'exec', 'export', 'sops'];
 
 /** Packages of ours that get a file of their own although they are imported like any other: few commands need them. */
 const rarelyNeeded = ['@clef/agent', '@clef/emulator'];
@@ -70,28 +77,69 @@ const lateChildProcess = {
   },
 };
 
+/** Leaves out of a bundle the bodies of all commands but those of one word. The rows stay: they are all of the help. */
+function onlyBodiesOf(word) {
+  return {
+    name: 'only-bodies',
+    setup(builder) {
+      builder.onResolve({ filter: /^\.\.\/commands\// }, ({ path, kind }) => {
+        const name = basename(path, '.ts');
+        const isOwn = name === word || name.startsWith(`${word}-`);
+        return kind !== 'dynamic-import' || isOwn ? undefined : { path: name, namespace: 'left-out' };
+      });
+      builder.onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({
+        contents: `throw new Error('The body of "${path}" is in another bundle');`,
+      }));
+    },
+  };
+}
+
 /** Bundles a command and everything it loads lazily; returns the files. */
-async function outputsOf(packageFolder, command) {
+async function outputsOf(packageFolder, command, words = []) {
   const outdir = join(root, 'packages', packageFolder, 'dist');
   const lazy = new Map();
   const files = [];
-  const add = async (options, folder) => {
+  const add = async (options, folder, plugins = []) => {
     const { outputFiles } = await build({
       ...common,
       ...options,
       outdir,
       write: false,
-      plugins: [leaveOut(folder, lazy), directImports(root, rarelyNeeded), lateChildProcess],
+      plugins: [leaveOut(folder, lazy), directImports(root, rarelyNeeded), lateChildProcess, ...plugins],
     });
     files.push(...outputFiles);
   };
-  await add({ entryPoints: { [command]: `packages/${packageFolder}/src/main.ts` } }, './lazy');
+  const main = `packages/${packageFolder}/src/main.ts`;
+  await add({ entryPoints: { [command]: main } }, './lazy');
+  for (const word of words)
+    await add({ entryPoints: { [`${command}-${word}`]: main } }, './lazy', [onlyBodiesOf(word)]);
   // The map grows while its modules are bundled: what they load lazily follows.
   for (const [module, { name, resolveDir }] of lazy) {
     const stdin = { contents: `module.exports = require('${module}');`, resolveDir, loader: 'js' };
     await add({ stdin, entryNames: `lazy/${name}` }, '.');
   }
   return files;
+}
+
+/**
+ * The bundles of `clef` as `bin/clef.js` starts them: V8 gets them as they are, a function that is called as Node calls a
+ * module. In front stands what this build is known by: its code caches have it in their names.
+ */
+function asScripts(files) {
+  const digest = createHash('sha256');
+  for (const { contents } of files) digest.update(contents);
+  const build = digest.digest('hex').slice(0, 32);
+  return files.map((file) => (isStarted(file) ? { ...file, contents: asScript(build, file) } : file));
+}
+
+function isStarted({ path }) {
+  return basename(dirname(path)) === 'dist' && path.endsWith('.cjs');
+}
+
+function asScript(build, { path, text }) {
+  // It is read byte for character.
+  if (/[^\0-\x7f]/.test(text)) throw new Error(`${path} is not all ASCII`);
+  return `/*${build}*/(function (exports, require, module, __filename, __dirname) {${text}\n})`;
 }
 
 /** Puts a file in place in one step: a `clef` that is being started meanwhile sees the old one or the new one. */
@@ -104,8 +152,11 @@ async function replace({ path, contents }) {
 
 /** Bundles both commands into `packages/{cli,agent}/dist`. */
 export async function bundle() {
-  const outputs = await Promise.all([outputsOf('cli', 'clef'), outputsOf('agent', 'clef-agent')]);
-  await Promise.all(outputs.flat().map(replace));
+  const [ofClef, ofAgent] = await Promise.all([
+    outputsOf('cli', 'clef', shortCommands),
+    outputsOf('agent', 'clef-agent'),
+  ]);
+  await Promise.all([...asScripts(ofClef), ...ofAgent].map(replace));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle();

@@ -3,38 +3,33 @@
 // In a fresh clone there is no bundle yet: it is made first, once ("npm run bundle" makes it anew).
 // First of all for the agent, which runs for long: in Node, SIGUSR1 opens a debugger that anybody on this machine can use.
 if (process.argv[2] === 'agent') process.on('SIGUSR1', () => undefined);
-const { createHash } = require('node:crypto');
 const { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } = require('node:fs');
 const { createRequire } = require('node:module');
-const { basename, dirname, join } = require('node:path');
+const { dirname, join } = require('node:path');
 const { Script } = require('node:vm');
 
-const bundled = join(__dirname, '../dist/clef.cjs');
+const distribution = join(__dirname, '../dist');
+const wholeBundle = join(distribution, 'clef.cjs');
 const cachePrefix = '.code-';
 
 function start() {
-  const source = readFileSync(bundled);
-  const cacheFile = cacheFileOf(source);
+  const word = commandWord();
+  const own = join(distribution, `clef-${word}.cjs`);
+  const bundled = existsSync(own) ? own : wholeBundle;
+  const source = readFileSync(bundled, 'latin1');
+  // In front of the bundle: what its build is known by. V8 itself compares only the number of bytes.
+  const build = `${cachePrefix}${source.slice(2, 34)}`;
+  const cacheFile = join(distribution, `${build}-${process.version}-${process.arch}-${word}`);
   const cachedData = readIfThere(cacheFile);
-  // The same wrapper that Node puts around a CommonJS module.
-  const script = new Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, {
+  const script = new Script(source, {
     filename: bundled,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
   if (script.cachedDataRejected !== false)
-    process.once('exit', (code) => code === 0 && keepCache(cacheFile, script));
+    process.once('exit', (code) => code === 0 && keepCache(cacheFile, build, script));
   const module = { exports: {} };
   const run = script.runInThisContext();
   run.call(module.exports, module.exports, createRequire(bundled), module, bundled, dirname(bundled));
-}
-
-/** Named after the very bytes of the bundle: V8 itself compares only their number. */
-function cacheFileOf(source) {
-  const digest = createHash('sha256').update(source).digest('hex').slice(0, 32);
-  return join(
-    dirname(bundled),
-    `${cachePrefix}${digest}-${process.version}-${process.arch}-${commandWord()}`,
-  );
 }
 
 /** To each command its own: a cache holds what was compiled until it was made, and all of it is read at every start. */
@@ -53,16 +48,14 @@ function readIfThere(file) {
 }
 
 /** After a success only: what failed early has compiled little, and may be no command at all. */
-function keepCache(cacheFile, script) {
-  const folder = dirname(cacheFile);
-  const [current] = basename(cacheFile).split('-v');
+function keepCache(cacheFile, build, script) {
   try {
-    // Those of older bundles; another version of Node keeps its own.
-    const old = readdirSync(folder).filter(
-      (name) => name.startsWith(cachePrefix) && !name.startsWith(current),
+    // Those of older builds; another version of Node keeps its own.
+    const old = readdirSync(distribution).filter(
+      (name) => name.startsWith(cachePrefix) && !name.startsWith(build),
     );
-    for (const name of old) rmSync(join(folder, name), { force: true });
-    const temporary = join(folder, `.new-${process.pid}`);
+    for (const name of old) rmSync(join(distribution, name), { force: true });
+    const temporary = join(distribution, `.new-${process.pid}`);
     writeFileSync(temporary, script.createCachedData(), { mode: 0o644, flag: 'wx' });
     renameSync(temporary, cacheFile);
   } catch {
@@ -70,7 +63,7 @@ function keepCache(cacheFile, script) {
   }
 }
 
-if (existsSync(bundled)) start();
+if (existsSync(wholeBundle)) start();
 else {
   import('../../../scripts/bundle.mjs').then(({ bundle }) => bundle()).then(start);
 }
