@@ -7,6 +7,7 @@ import { isBuiltin } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import * as yaml from 'yaml';
 import { directImports } from './direct-imports.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -58,22 +59,30 @@ function leaveOut(folder, lazy) {
   };
 }
 
-/** `node:child_process` is loaded with its first use: commander and we import it at the top, and few commands start a program. */
-const lateChildProcess = {
-  name: 'late-child-process',
+/**
+ * Modules that are loaded with their first use, although what we and commander write imports them at the top: few commands
+ * start a program, and few find YAML that is more than plain.
+ */
+const lateModules = new Map([
+  ['child_process', { name: 'node:child_process', exported: childProcess }],
+  ['node:child_process', { name: 'node:child_process', exported: childProcess }],
+  ['yaml', { name: 'yaml', exported: yaml }],
+]);
+
+const late = {
+  name: 'late-modules',
   setup(builder) {
-    const name = 'node:child_process';
-    builder.onResolve({ filter: /^(node:)?child_process$/ }, ({ namespace }) =>
-      namespace === 'late' ? undefined : { path: name, namespace: 'late' },
+    builder.onResolve({ filter: /^((node:)?child_process|yaml)$/ }, ({ path, namespace }) =>
+      namespace === 'late' ? undefined : { path, namespace: 'late' },
     );
-    builder.onLoad({ filter: /.*/, namespace: 'late' }, () => ({
-      contents: Object.keys(childProcess)
-        .map(
-          (key) =>
-            `Object.defineProperty(exports, '${key}', { enumerable: true, get: () => require('${name}').${key} });`,
-        )
-        .join('\n'),
-    }));
+    builder.onLoad({ filter: /.*/, namespace: 'late' }, ({ path }) => {
+      const { name, exported } = lateModules.get(path);
+      const getters = Object.keys(exported).map(
+        (key) =>
+          `Object.defineProperty(exports, '${key}', { enumerable: true, get: () => require('${name}').${key} });`,
+      );
+      return { contents: getters.join('\n'), resolveDir: root };
+    });
   },
 };
 
@@ -105,7 +114,7 @@ async function outputsOf(packageFolder, command, words = []) {
       ...options,
       outdir,
       write: false,
-      plugins: [leaveOut(folder, lazy), directImports(root, rarelyNeeded), lateChildProcess, ...plugins],
+      plugins: [leaveOut(folder, lazy), directImports(root, rarelyNeeded), late, ...plugins],
     });
     files.push(...outputFiles);
   };

@@ -1,6 +1,6 @@
 // What a short command costs is what it loads: the modules of Node that a start brings in, and the code caches.
-import { readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { cpSync, readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { directImports } from '../../../scripts/direct-imports.mjs';
 import { clefPath, sandboxWith, succeed } from './run-clef.ts';
@@ -42,6 +42,46 @@ describe('what a command loads', () => {
     const caches = readdirSync(distribution).filter((name) => name.startsWith('.code-'));
     expect(caches.some((name) => name.endsWith('-list'))).toBe(true);
     expect(caches.some((name) => name.endsWith('-nosuchword'))).toBe(false);
+  });
+});
+
+describe('the bundles of short commands', () => {
+  /**
+   * Kilobytes of JavaScript that a start reads, and of code that a run has compiled: this tells of a module too many where
+   * the clock would not. A fifth over what they are; the YAML parser alone is more.
+   */
+  const limits = [
+    { word: 'get', rest: `${cell} A`, bundle: 790, code: 700 },
+    { word: 'set', rest: `${cell} B b`, bundle: 880, code: 890 },
+    { word: 'exec', rest: `${cell} -- true`, bundle: 820, code: 740 },
+    { word: 'export', rest: cell, bundle: 810, code: 730 },
+    { word: 'sops', rest: 'decrypt secrets/database/development.enc.yaml', bundle: 750, code: 680 },
+  ] as const;
+
+  for (const { word, rest, bundle, code } of limits) {
+    it(`"clef ${word}" has one of its own, and neither reads nor compiles more than it must`, async () => {
+      const { home, shell } = await shared;
+      // An installation of its own: another test's run would leave another code cache.
+      const installed = join(home, word);
+      cpSync(dirname(clefPath), join(installed, 'bin'), { recursive: true });
+      cpSync(distribution, join(installed, 'dist'), {
+        recursive: true,
+        filter: (from) => !basename(from).startsWith('.') && basename(from) !== 'lazy',
+      });
+      await succeed(shell(`"${process.execPath}" "${join(installed, 'bin/clef.js')}" ${word} ${rest}`));
+      const kilobytesOf = (start: string): number => {
+        const name = readdirSync(join(installed, 'dist')).find((each) => each.startsWith(start));
+        return statSync(join(installed, 'dist', name ?? 'none')).size / 1000;
+      };
+      expect(kilobytesOf(`clef-${word}`)).toBeLessThan(bundle);
+      expect(kilobytesOf('.code-')).toBeLessThan(code);
+    });
+  }
+
+  it('an option before the word takes the whole bundle, which does the same', async () => {
+    const { clef, folder } = await shared;
+    const { stdout } = await succeed(clef(['--dir', folder, 'get', cell, 'A']));
+    expect(stdout).toBe('value of A');
   });
 });
 

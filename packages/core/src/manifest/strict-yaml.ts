@@ -16,6 +16,7 @@ import {
 } from 'yaml';
 import { type FieldPath, formatFieldPath, type ManifestFault } from './faults.ts';
 import { quoteName } from './names.ts';
+import { readPlainYaml, typeOfWord } from './plain-yaml.ts';
 
 /** Largest clef.yaml, in bytes: room for 200 people with hybrid keys. */
 export const maxManifestBytes = 512 * 1024;
@@ -107,7 +108,32 @@ function deepestBracket(text: string): number | undefined {
   return undefined;
 }
 
+/** Of plain text only the value, until somebody asks for more. */
 function parseText(text: string): StrictYaml | { readonly faults: readonly ManifestFault[] } {
+  const value = readPlainYaml(text);
+  if (value === undefined) return parseWholeYaml(text);
+  let parsed: StrictYaml | undefined;
+  const whole = (): StrictYaml => {
+    parsed ??= wholeOf(parseWholeYaml(text));
+    return parsed;
+  };
+  return {
+    text,
+    value,
+    get document() {
+      return whole().document;
+    },
+    positionOf: (path, what) => whole().positionOf(path, what),
+  };
+}
+
+function wholeOf(yaml: ReturnType<typeof parseWholeYaml>): StrictYaml {
+  if (!('faults' in yaml)) return yaml;
+  throw new Error('what is read line by line must be without faults');
+}
+
+/** What the parser makes of a text that was looked at before. Only for what is above, and to test it. */
+export function parseWholeYaml(text: string): StrictYaml | { readonly faults: readonly ManifestFault[] } {
   const lines = new LineCounter();
   const document = parseTolerantly(text, lines);
   if (document === undefined)
@@ -211,9 +237,7 @@ function checkProperties(node: Node, path: FieldPath, reader: Reader): void {
 function typeScalar(value: unknown, type: string | undefined): YamlValue {
   const text = typeof value === 'string' ? value : '';
   if (type !== 'PLAIN') return type === undefined && text === '' ? null : text;
-  if (text === '' || text === 'null' || text === '~') return null;
-  if (text === 'true' || text === 'false') return text === 'true';
-  return /^(0|[1-9][0-9]{0,14})$/.test(text) ? Number(text) : text;
+  return typeOfWord(text);
 }
 
 function refuse(
