@@ -106,7 +106,7 @@ export function parseCommandLine(all: readonly string[]): CommandLine {
     if (word === '--help' || word === '-h') return { kind: 'help', mode };
     if (word === '--version') return { kind: 'version' };
     const flag = known.get(word);
-    if (flag === undefined) return refuse(unknownWord(word, known));
+    if (flag === undefined) return refuse(unknownWord(word, known, mode));
     if (isGiven(flag, word, flags, options)) return refuse(`${word} is given twice`);
     const value = flag.row.value === undefined ? (inline ?? '1') : (inline ?? args[++index]);
     if (value === undefined) return refuse(`${word} needs a value`);
@@ -142,11 +142,15 @@ function splitFlag(word: string): [flag: string, value: string | undefined] {
     : [word, undefined];
 }
 
-function unknownWord(word: string, known: KnownFlags): string {
+function unknownWord(word: string, known: KnownFlags, mode: Mode): string {
   const secret = settingNames.find((name) => rowOf(name).isVariableOnly && flagOf(name) === word);
   if (secret !== undefined)
     return `${word} would show the token to every user of this machine: set ${variableOf('TOKEN_FILE')} instead`;
-  if (!word.startsWith('-')) return 'clef agent takes options only, no other words';
+  if (!word.startsWith('-')) {
+    if (mode === 'exec') return 'the command stands after "--": clef agent exec [options] -- COMMAND';
+    const meant = mode === 'serve' ? suggest(word, ['exec', 'render']) : undefined;
+    return `clef agent takes options only, no other words${meant === undefined ? '' : `; did you mean "clef agent ${meant}"?`}`;
+  }
   const near = suggest(word, [...known.keys()]);
   return `There is no option ${quote(word)}${near === undefined ? '' : `; did you mean "${near}"?`}`;
 }

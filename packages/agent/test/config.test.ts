@@ -79,6 +79,7 @@ describe('the command line', () => {
     [['--source'], '--source needs a value'],
     [['--source', 'a', '--source', 'b'], '--source is given twice'],
     [['word'], 'clef agent takes options only, no other words'],
+    [['exce'], 'clef agent takes options only, no other words; did you mean "clef agent exec"?'],
     [
       ['--token', 'x'.repeat(40)],
       '--token would show the token to every user of this machine: set CLEF_AGENT_TOKEN_FILE instead',
@@ -88,8 +89,10 @@ describe('the command line', () => {
       '--token would show the token to every user of this machine: set CLEF_AGENT_TOKEN_FILE instead',
     ],
     [['--\u001b[31m'], 'There is no option "--\\x1b[31m"'],
+    [['exec', 'node', 'x'], 'the command stands after "--": clef agent exec [options] -- COMMAND'],
   ])('H05 %j: %s', (args, message) => {
-    expect(parseCommandLine(args)).toEqual({ kind: 'usage', mode: 'serve', message });
+    const mode = args[0] === 'exec' ? 'exec' : 'serve';
+    expect(parseCommandLine(args)).toEqual({ kind: 'usage', mode, message });
   });
 
   test('help and version', () => {

@@ -75,7 +75,10 @@ const hostRows = {
 } as const satisfies Record<HostCode, HostRow>;
 
 const kmsRows = {
-  bad_reference: { code: 'bad_key_reference', hint: 'see docs/formats.md, "Key references", for the forms' },
+  bad_reference: {
+    code: 'bad_key_reference',
+    hint: 'write age1…, awskms:///ARN or gcpkms://projects/…; docs/formats.md lists all forms, under "Key references"',
+  },
   private_key: {
     code: 'private_key_given',
     hint: 'treat that key as leaked: make a new one and give its public half',

@@ -78,6 +78,8 @@ export function parseKeyReference(text: string): KeyReference {
   if (form !== undefined) return form.parse(text);
   const folded = forms.find(({ prefix }) => text.toLowerCase().startsWith(prefix));
   if (folded !== undefined) throw bad('is not in lower case');
+  if (text.startsWith('arn:aws')) throw bad('is a bare ARN: write awskms:/// before it');
+  if (text.startsWith('projects/')) throw bad('is a bare name of Google Cloud: write gcpkms:// before it');
   throw bad(`is of no known form: ${forms.map(({ prefix }) => prefix).join(', ')}`);
 }
 
