@@ -302,6 +302,7 @@ describe('streams', () => {
     ['recipients list', '{"people":[{"name"'],
     ['service list', '[]'],
     ['version', '{"version"'],
+    ['completion bash', '{"shell":"bash"'],
     ['export database/development', '{"A":"value of A"'],
   ])('clef %s --json prints one JSON document', async (line, start) => {
     const { clef } = await shared;

@@ -16,7 +16,7 @@ export async function run(context: CommandContext, input: CommandInput): Promise
   }
   if (runningProcess.pid === 1) {
     terminal.talk(
-      'warning: clef is the first process here and cannot reap orphans of the command; run it under an init (docker run --init)',
+      'warning: Clef is the first process here and cannot reap orphans of the command; run it under an init (docker run --init)',
     );
   }
   const repository = await openRepository(world, directory);

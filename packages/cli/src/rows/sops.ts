@@ -86,7 +86,7 @@ export const sopsRows: readonly CommandDefinition[] = [
   {
     name: 'sops decrypt',
     summary: 'Decrypt a SOPS file to standard output',
-    details: asSops,
+    details: `${asSops} With --json what is printed is JSON, as with --output-type json.`,
     arguments: [fileOrInput],
     options: [
       option('--extract', 'path', `only this part: '["key"][0]'`),
