@@ -3,12 +3,21 @@
 // F-20: core/test/git-and-init.test.ts; F-07 holds by construction, see the order below.
 
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { scenarios } from './scenarios.ts';
+import { type Step, scenarios } from './scenarios.ts';
 import {
   clefPath,
   inTurns,
@@ -302,6 +311,43 @@ describe('locks', () => {
 });
 
 describe('limits of the machine', () => {
+  it('F-18: 1,000 cells are read with 64 files open at most, by every command that looks at all of them', async () => {
+    const place = set.copy();
+    const at = (path: string): string => join(place.work, path);
+    const names = (prefix: string, count: number): string =>
+      Array.from({ length: count }, (_, index) => `  - name: ${prefix}${index}\n`).join('');
+    const text = readFileSync(at('clef.yaml'), 'utf8')
+      .replace(/^environments:\n(?: .*\n)+/m, `environments:\n${names('e', 25)}`)
+      .replace(/^namespaces:\n(?: .*\n)+/m, `namespaces:\n${names('n', 40)}`);
+    writeFileSync(at('clef.yaml'), text);
+    for (let namespace = 0; namespace < 40; namespace += 1) {
+      mkdirSync(at(`secrets/n${namespace}`));
+      for (let environment = 0; environment < 25; environment += 1)
+        copyFileSync(at(cellPath), at(`secrets/n${namespace}/e${environment}.enc.yaml`));
+    }
+    const script = (args: string): Step => ({
+      program: 'sh',
+      args: ['-c', 'ulimit -n 64; exec "$@"', 'sh', process.execPath, clefPath, ...args.split(' ')],
+    });
+    const commands = [
+      'list',
+      'explain DB_URL',
+      'search DB',
+      'doctor',
+      'environment rename e1 dev --yes',
+      'rotate --all --dry-run',
+    ];
+    for (const command of commands) {
+      const { stdout, stderr, exitCode } = await run(place, script(command));
+      expect([command, `${stdout}${stderr}`.match(/.*too many.*/g)?.slice(0, 2), exitCode]).toEqual([
+        command,
+        undefined,
+        0,
+      ]);
+    }
+    removePlace(place);
+  }, 60_000);
+
   it('F-08: as a user who may not write here: refused with 8, nothing changed, and reading still works', async () => {
     const place = set.copy();
     const isRoot = process.getuid?.() === 0;

@@ -5,9 +5,9 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { generateAgeIdentity } from '@clef/sops';
 
-/** One command line of clef, or of git. */
+/** One command line of clef, or of another program. */
 export type Step = {
-  readonly program?: 'git';
+  readonly program?: 'git' | 'sh';
   readonly args: readonly string[];
   readonly input?: string;
   readonly environment?: Readonly<Record<string, string>>;

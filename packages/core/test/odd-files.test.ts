@@ -12,6 +12,7 @@ import {
   type TreeNode,
 } from '@clef/sops';
 import { describe, expect, it } from 'vitest';
+import { addRecipient } from '../src/people/recipients.ts';
 import { listKeys } from '../src/secrets/list-keys.ts';
 import {
   quietly,
@@ -20,6 +21,7 @@ import {
   strangersKey,
   type TestRepository,
   temporaryFolder,
+  yes,
 } from './repository-with.ts';
 
 const cell = 'database/development';
@@ -130,7 +132,20 @@ async function forge(
 }
 
 describe('a cell made by somebody else', () => {
-  it('1.3 #18: forged with the public key alone it reads; only a seal will tell', async () => {
+  it('C02, 1.3 #6, #9: a comment and a version, which no key covers, decide nothing and are not shown', async () => {
+    const repository = await repositoryWith({ [cell]: { A: 'CANARY', B: 'two' } });
+    const good = repository.read(path);
+    repository.write(path, `# CANARY comment\n${good.replace(/^( +version:) .*$/m, '$1 3.1.2')}`);
+    expect(await repository.values(cell)).toEqual({ A: 'CANARY', B: 'two' });
+    const listed = await listKeys(await repository.open(), { cell });
+    expect(JSON.stringify([listed, repository.notices])).not.toContain('CANARY');
+    await repository.set(cell, 'B', 'three');
+    const lineOf = (text: string): string | undefined => /^A: .*$/m.exec(text)?.[0];
+    expect(lineOf(repository.read(path))).toBe(lineOf(good));
+    expect(repository.read(path)).not.toContain('three');
+  });
+
+  it('C02, 1.3 #18: forged with the public key alone it reads; only a seal will tell', async () => {
     const repository = await repositoryWith({ [cell]: { A: 'CANARY' } });
     const { world, recipient } = repository;
     repository.write(path, await forge([['A', stringLeaf('forged')]], [recipient], world.randomBytes));
@@ -145,6 +160,25 @@ describe('a cell made by somebody else', () => {
     const line = /^A: .*$/m.exec(repository.read('secrets/database/staging.enc.yaml'))?.[0] ?? '';
     repository.write(path, repository.read(path).replace(/^A: .*$/m, line));
     expect(await readAndWrite(repository)).toEqual([quietly('cell_tampered'), quietly('cell_tampered')]);
+  });
+
+  it('C20, C02, 1.3 #19: a file in the place of another one is told by its recipients; between equal ones only a seal will', async () => {
+    const repository = await repositoryWith({
+      [cell]: { A: 'CANARY' },
+      'database/staging': { A: 'CANARY 2' },
+    });
+    const [development, staging] = [path, 'secrets/database/staging.enc.yaml'] as const;
+    const bob = { person: 'bob', keys: [strangersKey().recipient], environments: ['staging'] };
+    repository.write(development, repository.read(staging));
+    expect(await repository.get(cell, 'A')).toBe('CANARY 2');
+    await addRecipient(await repository.open(), { ...bob, confirm: yes });
+    repository.write(development, repository.read(staging));
+    repository.notices.length = 0;
+    expect(await repository.get(cell, 'A')).toBe('CANARY 2');
+    expect(repository.notices.map(({ level }) => level)).toContain('warning');
+    expect(await refused(repository, () => repository.set(cell, 'B', 'x'))).toEqual(
+      quietly('recipients_differ'),
+    );
   });
 
   it.each([
@@ -184,7 +218,7 @@ describe('a cell made by somebody else', () => {
     expect(await readAndWrite(repository)).toEqual([quietly('cell_tampered'), quietly('cell_tampered')]);
   });
 
-  it('1.3 #18: forged for strangers it opens to nobody here', async () => {
+  it('C02, 1.3 #18: forged for strangers it opens to nobody here', async () => {
     const repository = await repositoryWith({ [cell]: { A: 'CANARY' } });
     const text = await forge(
       [['A', stringLeaf('x')]],
@@ -202,7 +236,7 @@ it('C01: a file over the limit is not parsed', async () => {
   expect(await readAndWrite(repository)).toEqual([quietly('limit'), quietly('limit')]);
 });
 
-describe('an accident is called by its name, with the way out', () => {
+describe('INV-17: an accident is called by its name, with the way out and without a value', () => {
   const shared = repositoryWith({ [cell]: { A: 'CANARY' } });
 
   it.each([

@@ -104,7 +104,7 @@ describe('namespaces and environments', () => {
     expect(after.split('\n')).toEqual(expect.arrayContaining(kept));
   });
 
-  it('C20: a key that is not there, and a cell that is not there', async () => {
+  it('a key that is not there, and a cell that is not there', async () => {
     const repository = await repositoryWith({ [cell]: { DB_URL: 'CANARY' } });
     expect(await refused(repository, () => repository.get(cell, 'DB_ULR'))).toEqual(quietly('unknown_key'));
     await expect(repository.get(cell, 'DB_ULR')).rejects.toThrow('Did you mean "DB_URL"?');

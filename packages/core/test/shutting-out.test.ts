@@ -10,11 +10,14 @@ import {
 } from '@clef/sops';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { renameName } from '../src/matrix/change-names.ts';
+import { syncMatrix } from '../src/matrix/sync.ts';
 import type { Review } from '../src/people/change-readers.ts';
 import { addRecipient, type Grant } from '../src/people/recipients.ts';
 import { type Removal, type RemovedRecipient, removeRecipient } from '../src/people/remove-recipient.ts';
 import { type RotatedCells, rotateCells } from '../src/people/rotate.ts';
 import { openRepository } from '../src/repository.ts';
+import { deleteSecrets } from '../src/secrets/delete-secrets.ts';
 import { getSecret } from '../src/secrets/get-secret.ts';
 import {
   no,
@@ -123,9 +126,33 @@ describe('recipients remove', () => {
     );
   });
 
-  it('INV-107: no file below the root names the removed key any more', async () => {
+  it('INV-107: of any operation that writes there is no second copy of anything, and after a removal none that names the removed key', async () => {
     const { repository, bob } = await withBob();
-    await remove(repository);
+    const open = repository.open;
+    const writers: Record<string, () => Promise<unknown>> = {
+      set: () => repository.set(cell, 'A', 'changed'),
+      'set, a new namespace': () => repository.set('payments/staging', 'C', 'x'),
+      delete: async () => deleteSecrets(await open(), { cell, keys: ['B'], confirm: yes }),
+      sync: async () => syncMatrix(await open(), { force: false, confirm: yes }),
+      rotate: () => rotate(repository, 'all', { confirm: yes }),
+      remove: () => remove(repository),
+      'rename a namespace': async () =>
+        renameName(await open(), { axis: 'namespace', from: 'payments', to: 'billing', confirm: yes }),
+    };
+    for (const [name, write] of Object.entries(writers)) {
+      await write();
+      const { manifest } = await open();
+      const known = manifest.namespaces.flatMap((namespace) =>
+        manifest.environments.flatMap((environment) =>
+          ['enc', 'meta'].map((kind) => `secrets/${namespace.name}/${environment.name}.${kind}.yaml`),
+        ),
+      );
+      const files = Object.keys(repository.snapshot()).filter((path) => !path.endsWith('/'));
+      expect([name, files.filter((path) => !['clef.yaml', '.sops.yaml', ...known].includes(path))]).toEqual([
+        name,
+        [],
+      ]);
+    }
     const hex = Buffer.from(bob.recipient).toString('hex');
     expect(Object.entries(repository.snapshot()).filter(([, content]) => content.includes(hex))).toEqual([]);
   });
@@ -288,7 +315,7 @@ describe('rotate', () => {
     expect(repository.read('secrets/database/development.meta.yaml')).toBe(sidecar);
   });
 
-  it('1.3 #15, INV-07: a stanza that somebody wrote into a file is named, never kept, and opens nothing', async () => {
+  it('C02, 1.3 #15, INV-07: a stanza that somebody wrote into a file is named, never kept, and opens nothing', async () => {
     const { repository } = await withBob();
     const mallory = await person({ cwd: repository.root });
     addStanza(repository, pathOf(cell), mallory.recipient);

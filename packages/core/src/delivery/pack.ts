@@ -114,7 +114,7 @@ export async function packServices(
   );
   const cells = [...new Map(plans.flatMap((plan) => plan.cells).map((cell) => [cell.path, cell])).values()];
   const readCell = once((cell: Cell) => readForPacking(repository, cell));
-  await Promise.all(cells.map(readCell));
+  await inParallel(world, 'Reading cells', cells, readCell);
   if (!request.allowDirty) await refuseDirty(repository, cells);
   const commit = await headCommit(world, root);
   const openOnce = once(async (cell: Cell) => openSealedCell(repository, await readCell(cell)));

@@ -4,6 +4,7 @@ import { rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Cell, cellOf, matrixCells } from '../cells/cell.ts';
 import { askToConfirm } from '../cells/confirm.ts';
+import { inParallel } from '../cells/in-parallel.ts';
 import { parseCell } from '../cells/read.ts';
 import { planSopsConfig } from '../cells/sops-config.ts';
 import type { Confirm } from '../cells/write.ts';
@@ -136,7 +137,9 @@ export async function renameName(
         ] as const;
       });
       const moves = [...paths, ...(schema === undefined ? [] : [[schema.from, schema.to] as const])];
-      const moved = await Promise.all(moves.map(([before, after]) => planMove(current, before, after)));
+      const moved = await inParallel(current.world, 'Reading cells', moves, ([before, after]) =>
+        planMove(current, before, after),
+      );
       return planFiles(current, text, moved.flat());
     },
   });
@@ -166,7 +169,9 @@ export async function removeName(
         ...cells.flatMap((cell) => [cell.path, cell.sidecarPath]),
         ...(schema === undefined ? [] : [schema]),
       ];
-      const removed = await Promise.all(paths.map((path) => planRemoval(current, path)));
+      const removed = await inParallel(current.world, 'Reading cells', paths, (path) =>
+        planRemoval(current, path),
+      );
       return planFiles(current, text, removed.flat());
     },
   });

@@ -2,6 +2,7 @@
 // Needs no key of anybody.
 import { checkEnvironmentName } from '@clef/host';
 import { type Cell, findCell, matrixCells } from '../cells/cell.ts';
+import { inParallel } from '../cells/in-parallel.ts';
 import { readSealedCell, readSidecar } from '../cells/read.ts';
 import type { KeyRule } from '../checks/schema.ts';
 import { readSchema } from '../checks/schema-file.ts';
@@ -59,9 +60,9 @@ export async function explainKey(
   { key, cell: target }: { readonly key: string; readonly cell?: string },
 ): Promise<Explanation> {
   checkKeyName(key);
-  const { manifest } = repository;
+  const { world, manifest } = repository;
   const all = target === undefined ? matrixCells(manifest) : [findCell(manifest, target)];
-  const seen = await Promise.all(all.map((cell) => lookInto(repository, cell, key)));
+  const seen = await inParallel(world, 'Reading cells', all, (cell) => lookInto(repository, cell, key));
   const cells = seen.flatMap(({ explained }) => explained ?? []);
   const rules = await explainRules(repository, all, key);
   const isKnown = cells.length > 0 || rules.some(({ rule }) => rule !== undefined);

@@ -1,5 +1,6 @@
 // Names, never values: needs no key of anybody.
 import { findCell, matrixCells } from '../cells/cell.ts';
+import { inParallel } from '../cells/in-parallel.ts';
 import { readSealedCell, readSidecar, requireSealedCell, warnOfDifferentRecipients } from '../cells/read.ts';
 import { readSchema } from '../checks/schema-file.ts';
 import { ClefError } from '../errors.ts';
@@ -68,13 +69,12 @@ export type ListedCell = { readonly cell: string; readonly path: string; readonl
 
 /** Every cell of the matrix and how many keys it has. */
 export async function listCells(repository: Repository): Promise<readonly ListedCell[]> {
-  return Promise.all(
-    matrixCells(repository.manifest).map(async (cell) => {
-      const sealed = await readSealedCell(repository, cell);
-      if (sealed !== undefined) warnOfDifferentRecipients(repository, sealed);
-      return { cell: cell.label, path: cell.path, keys: sealed?.keys.length };
-    }),
-  );
+  const { world, manifest } = repository;
+  return inParallel(world, 'Reading cells', matrixCells(manifest), async (cell) => {
+    const sealed = await readSealedCell(repository, cell);
+    if (sealed !== undefined) warnOfDifferentRecipients(repository, sealed);
+    return { cell: cell.label, path: cell.path, keys: sealed?.keys.length };
+  });
 }
 
 /**

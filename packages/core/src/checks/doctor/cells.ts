@@ -1,6 +1,7 @@
 // The repository as it stands: its cells, who they are encrypted to, and whether the person here can read them.
 import { recipientName, recipientsOf } from '@clef/sops';
 import { matrixCells } from '../../cells/cell.ts';
+import { inParallel } from '../../cells/in-parallel.ts';
 import { openSealedCell, readSealedCell, recipientDifference, type SealedCell } from '../../cells/read.ts';
 import { readSopsConfig, sopsConfigChange } from '../../cells/sops-config.ts';
 import { ClefError } from '../../errors.ts';
@@ -20,10 +21,12 @@ export async function checkCells(
   { open, ownKeys }: { readonly open: boolean; readonly ownKeys: boolean },
   report: Report,
 ): Promise<void> {
-  const { manifest } = repository;
+  const { world, manifest } = repository;
   const cells = matrixCells(manifest);
   const sealed = (
-    await Promise.all(cells.map((cell) => reported(report, () => readSealedCell(repository, cell))))
+    await inParallel(world, 'Reading cells', cells, (cell) =>
+      reported(report, () => readSealedCell(repository, cell)),
+    )
   ).filter((cell) => cell !== undefined);
   for (const cell of sealed) checkRecipients(repository, cell, report);
   report.ok(`${sealed.length} of ${cells.length} cells are there`);
