@@ -249,7 +249,7 @@ describe('INV-17: an accident is called by its name, with the way out and withou
     ['C25: zeros after a crash', '\0'.repeat(100), 'all zero bytes'],
     ['C26: a merge conflict', '<<<<<<< ours\nA: CANARY\n=======\nA: b\n>>>>>>> theirs\n', 'merge conflict'],
     ['C01: plaintext', 'A: CANARY\n', 'not encrypted'],
-    ['C01: nothing', '', 'no sops block'],
+    ['C01: nothing', '', 'it is empty'],
   ])('%s', async (_, text, words) => {
     const repository = await shared;
     repository.write(path, text);

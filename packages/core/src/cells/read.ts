@@ -67,7 +67,8 @@ export function parseCell(cell: Cell, bytes: Uint8Array): SealedCell {
 }
 
 function foreignFile(cell: Cell, bytes: Uint8Array): ClefError | undefined {
-  const foreign = foreignContent(bytes);
+  const foreign =
+    bytes.length === 0 ? { what: 'it is empty', hint: 'restore it from git' } : foreignContent(bytes);
   if (foreign === undefined) return undefined;
   return new ClefError({
     code: 'bad_format',
