@@ -1,7 +1,7 @@
-// Every command line of Clef that a page or an error's hint gives: the command exists, and has the options that are named.
-// What such a line does is shown by test/sessions.
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+// What pages and hints say against what is there: every command line names a command and options that exist, every link and
+// every file of the map of the house is there. What a command line does is shown by test/sessions.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { helpText } from '../packages/agent/src/command-line.ts';
 import { commands, groups } from '../packages/cli/src/commands.ts';
@@ -102,5 +102,36 @@ describe('command lines that are printed', () => {
       (file) => [file, faultsIn(stringsOf(readFileSync(join(root, file), 'utf8')), quotedLines)] as const,
     );
     expect(found.filter(([, faults]) => faults.length > 0)).toEqual([]);
+  });
+});
+
+describe('what pages point to', () => {
+  it('links lead to files of the repository', () => {
+    const dead = pages.flatMap((page) =>
+      [...readFileSync(join(root, page), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)]
+        .map(([, target]) => join(dirname(page), target ?? ''))
+        .filter((target) => !existsSync(join(root, target)))
+        .map((target) => `${page}: ${target}`),
+    );
+    expect(dead).toEqual([]);
+  });
+
+  it('the map of the house names files that are there', () => {
+    const map = /^## Inside the rooms\n\n```\n(.*?)^```/ms.exec(
+      readFileSync(join(root, 'docs/architecture.md'), 'utf8'),
+    );
+    const missing: string[] = [];
+    let home = '';
+    let seen = 0;
+    for (const line of (map?.[1] ?? '').split('\n')) {
+      home = /^packages\/[a-z]+\/src\//.exec(line)?.[0] ?? home;
+      const folder = /^ {2}([a-z-]+\/)/.exec(line)?.[1] ?? '';
+      for (const [name] of line.replace(home, '').matchAll(/[a-z-]+\/|[a-z-]+\.ts/g)) {
+        seen += 1;
+        const places = [join(home, name), join(home, folder, name)];
+        if (!places.some((place) => existsSync(join(root, place)))) missing.push(`${home}${folder}${name}`);
+      }
+    }
+    expect([missing, seen > 60]).toEqual([[], true]);
   });
 });
