@@ -28,8 +28,6 @@ const sentByTerminals: ReadonlySet<NodeJS.Signals> = new Set<NodeJS.Signals>([
   'SIGTSTP',
 ]);
 
-const suspendMilliseconds = 50;
-
 /**
  * Keeps our process alive through the signals and passes them on. What Node cannot do: it does not tell who sent a
  * signal. A terminal sends Ctrl-C, Ctrl-\, Ctrl-Z and a change of its size to the whole foreground group, our child
@@ -40,7 +38,6 @@ const suspendMilliseconds = 50;
 export function forwardSignals(onSignal?: (signal: NodeJS.Signals) => void): SignalForwarding {
   let child: SignalReceiver | undefined;
   const early: NodeJS.Signals[] = [];
-  let resuming: NodeJS.Timeout | undefined;
   const pass = (signal: NodeJS.Signals): void => {
     onSignal?.(signal);
     if (sentByTerminals.has(signal) && isForeground()) return;
@@ -51,9 +48,9 @@ export function forwardSignals(onSignal?: (signal: NodeJS.Signals) => void): Sig
   const suspend = (): void => {
     pass('SIGTSTP');
     process.off('SIGTSTP', suspend);
+    // It stops us before it returns: the system takes a signal to oneself on the way out of the call. Then SIGCONT is passed on.
     process.kill(process.pid, 'SIGTSTP');
-    // Another thread may be the one that takes the signal, a moment later: a listener that is back by then would keep us going.
-    resuming = setTimeout(() => process.on('SIGTSTP', suspend), suspendMilliseconds);
+    process.on('SIGTSTP', suspend);
   };
   for (const signal of forwardedSignals) process.on(signal, pass);
   process.on('SIGTSTP', suspend);
@@ -64,7 +61,6 @@ export function forwardSignals(onSignal?: (signal: NodeJS.Signals) => void): Sig
     },
     stop() {
       for (const signal of forwardedSignals) process.off(signal, pass);
-      clearTimeout(resuming);
       process.off('SIGTSTP', suspend);
     },
   };
