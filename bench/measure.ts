@@ -1,4 +1,5 @@
 // Times whole processes fairly: the contestants take turns, so that a machine whose speed drifts slows all of them alike.
+import { fileURLToPath } from 'node:url';
 import { runChild } from '@clef/host';
 
 export type Contestant = {
@@ -29,43 +30,39 @@ export async function race(
   return times;
 }
 
+const reporter = fileURLToPath(new URL('report-processor-time.cjs', import.meta.url));
+
 /**
- * Milliseconds of processor time per run of each contestant, their children's included, in the order of the rounds.
- * Other work on the machine stretches the time on the clock several times over, and this by a few percent.
+ * The least milliseconds of processor time that each contestant, a program of Node's, takes in any of the rounds until it
+ * exits, by its own account; what its children take is not counted. Other work on the machine can only add to it.
  */
 export async function raceProcessors(
   contestants: readonly Contestant[],
   rounds: number,
-): Promise<ReadonlyMap<string, readonly number[]>> {
-  const times = new Map<string, number[]>();
+): Promise<ReadonlyMap<string, number>> {
+  const least = new Map<string, number>();
   for (let round = -1; round < rounds; round += 1) {
     for (const contestant of contestants) {
       const milliseconds = await processorTimeOnce(contestant);
-      if (round >= 0) times.set(contestant.name, [...(times.get(contestant.name) ?? []), milliseconds]);
+      if (round >= 0)
+        least.set(
+          contestant.name,
+          Math.min(milliseconds, least.get(contestant.name) ?? Number.POSITIVE_INFINITY),
+        );
     }
   }
-  return times;
+  return least;
 }
 
-/** Runs in one go: the shell counts in steps of 10 ms. */
-const batch = 10;
-
-/** By the shell's own account of its children: Node keeps none. */
-async function processorTimeOnce({ name, command, args, cwd, environment }: Contestant): Promise<number> {
-  const script = `for run in ${'x '.repeat(batch)}; do "$@" >/dev/null || exit; done; times`;
-  const { exitCode, stdout } = await runChild({
-    command: 'sh',
-    args: ['-c', script, 'sh', command, ...args],
-    cwd,
-    environment,
+async function processorTimeOnce({ name, environment, ...request }: Contestant): Promise<number> {
+  const { exitCode, stderr } = await runChild({
+    ...request,
+    environment: { ...environment, NODE_OPTIONS: `--require=${reporter}` },
     stdio: 'capture',
   });
-  const [, ofChildren = ''] = new TextDecoder().decode(stdout).trim().split('\n');
-  const parts = [...ofChildren.matchAll(/(\d+)m([\d.]+)s/g)].map(
-    ([, minutes, seconds]) => Number(minutes) * 60 + Number(seconds),
-  );
-  if (exitCode !== 0 || parts.length !== 2) throw new Error(`${name} ended with ${exitCode}`);
-  return parts.reduce((sum, seconds) => sum + (seconds * 1000) / batch, 0);
+  const microseconds = /^processor time (\d+)$/m.exec(new TextDecoder().decode(stderr))?.[1];
+  if (exitCode !== 0 || microseconds === undefined) throw new Error(`${name} ended with ${exitCode}`);
+  return Number(microseconds) / 1000;
 }
 
 async function timeOnce({ name, input, ...request }: Contestant): Promise<number> {

@@ -13,13 +13,16 @@ const wholeBundle = join(distribution, 'clef.cjs');
 const cachePrefix = '.code-';
 
 function start() {
-  const word = commandWord();
+  const [word, next] = process.argv.slice(2, 4).map(plainWord);
   const own = join(distribution, `clef-${word}.cjs`);
   const bundled = existsSync(own) ? own : wholeBundle;
   const source = readFileSync(bundled, 'latin1');
   // In front of the bundle: what its build is known by. V8 itself compares only the number of bytes.
   const build = `${cachePrefix}${source.slice(2, 34)}`;
-  const cacheFile = join(distribution, `${build}-${process.version}-${process.arch}-${word}`);
+  const cacheFile = join(
+    distribution,
+    `${build}-${process.version}-${process.arch}-${cacheNameOf(word, next)}`,
+  );
   const cachedData = readIfThere(cacheFile);
   const script = new Script(source, {
     filename: bundled,
@@ -32,10 +35,16 @@ function start() {
   run.call(module.exports, module.exports, createRequire(bundled), module, bundled, dirname(bundled));
 }
 
-/** To each command its own: a cache holds what was compiled until it was made, and all of it is read at every start. */
-function commandWord() {
-  const word = process.argv[2] ?? '';
-  return /^[a-z]{1,16}$/.test(word) ? word : 'other';
+function plainWord(text) {
+  return /^[a-z]{1,16}$/.test(text) ? text : 'other';
+}
+
+/**
+ * To each command its own: a cache holds what was compiled until it was made, and all of it is read at every start. The
+ * second word of the others is an argument more often than not.
+ */
+function cacheNameOf(word = 'other', next = 'other') {
+  return word === 'sops' ? `${word}-${next}` : word;
 }
 
 function readIfThere(file) {

@@ -42,6 +42,7 @@ describe('what a command loads', () => {
     const caches = readdirSync(distribution).filter((name) => name.startsWith('.code-'));
     expect(caches.some((name) => name.endsWith('-list'))).toBe(true);
     expect(caches.some((name) => name.endsWith('-nosuchword'))).toBe(false);
+    expect(caches.filter((name) => name.endsWith('-sops'))).toEqual([]);
   });
 });
 
