@@ -49,8 +49,10 @@ function optionLine(option: {
   readonly flag: string;
   readonly value?: string;
   readonly summary: string;
+  readonly repeatable?: boolean;
 }): string {
-  return `- \`${option.flag}${option.value === undefined ? '' : ` <${option.value}>`}\`: ${option.summary}`;
+  const again = option.repeatable ? ' (may be repeated)' : '';
+  return `- \`${option.flag}${option.value === undefined ? '' : ` <${option.value}>`}\`: ${option.summary}${again}`;
 }
 
 function errorsPage(): string {

@@ -104,8 +104,8 @@ describe.runIf(hasPeer('sops'))('the real sops', () => {
     const refused = await box.clef(['get', cell, 'A']);
     expect(refused).toMatchObject({ exitCode: 3, stdout: '' });
     expect(refused.stderr).toMatch(/"PORT" is of type "(int|float)"/);
-    expect(refused.stderr).toContain(`Try: store it as text: sops set ${path} '["PORT"]' '"…"'`);
-    await box.sops(['set', path, '["PORT"]', '"5432"']);
+    expect(refused.stderr).toContain(`Try: store it as text: clef sops set ${path} '["PORT"]' '"…"'`);
+    await succeed(box.clef(['sops', 'set', path, '["PORT"]', '"5432"']));
     expect(await valuesOf(box)).toEqual({ A: 'a', PORT: '5432' });
   });
 

@@ -169,7 +169,8 @@ function exampleText(definition: CommandDefinition): string {
 
 function optionOf(definition: OptionDefinition): Option {
   const flags = definition.value === undefined ? definition.flag : `${definition.flag} <${definition.value}>`;
-  const option = new Option(flags, definition.summary);
+  const again = definition.repeatable ? ' (may be repeated)' : '';
+  const option = new Option(flags, `${definition.summary}${again}`);
   if (definition.value === undefined) return option;
   return option.argParser((value: string, previous: unknown) => {
     if (definition.repeatable) return [...((previous as string[] | undefined) ?? []), value];

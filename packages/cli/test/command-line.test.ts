@@ -205,6 +205,17 @@ describe('help', () => {
     expect(stdout.split('\n').filter((line) => /^Commands:/.test(line))).toEqual([]);
   });
 
+  it('every command has an example that begins with its own words or leads to them', () => {
+    const without = commands.filter(
+      ({ name, hidden, summary, examples = [] }) =>
+        hidden !== true &&
+        !['version', 'agent'].includes(name) &&
+        summary !== 'Not covered' &&
+        !examples.some(({ line }) => line.includes(`clef ${name}`)),
+    );
+    expect(without.map(({ name }) => name)).toEqual([]);
+  });
+
   it('with --json and no command there is one error object and no help', async () => {
     const { exitCode, stderr } = await sandbox().clef(['--json']);
     expect([exitCode, JSON.parse(stderr)]).toMatchObject([2, { error: { class: 'usage' } }]);

@@ -18,6 +18,7 @@ export const keyRows: readonly CommandDefinition[] = [
   {
     name: 'key list',
     summary: 'List your age keys, where each is kept, and whose it is in this repository',
+    examples: [{ line: 'clef key list', does: 'see which keys this machine has' }],
     load: () => import('../commands/key-list.ts'),
   },
   {

@@ -9,6 +9,7 @@ export const peopleRows: readonly CommandDefinition[] = [
   {
     name: 'recipients list',
     summary: 'Show who may read which environments, and who asks to',
+    examples: [{ line: 'clef recipients list', does: 'see who reads what' }],
     load: () => import('../commands/recipients-list.ts'),
   },
   {

@@ -41,6 +41,10 @@ export const runtimeRows: readonly CommandDefinition[] = [
     examples: [
       { line: 'clef kms emulate --port 7780', does: 'print the variables to set, and serve until Ctrl-C' },
       {
+        line: 'clef kms emulate > kms.env & sleep 2; . ./kms.env',
+        does: 'the same beside this shell, with them set',
+      },
+      {
         line: "clef kms emulate --fault aws.Decrypt=throttle --fault 'gcp.*=2'",
         does: 'see what a workload does when AWS throttles and Google is slow',
       },

@@ -141,6 +141,7 @@ export const serviceRows: readonly CommandDefinition[] = [
   {
     name: 'service list',
     summary: 'List the service identities',
+    examples: [{ line: 'clef service list --json', does: 'hand the services to a program' }],
     load: () => import('../commands/service-list.ts'),
   },
   {

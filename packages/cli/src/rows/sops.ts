@@ -38,8 +38,8 @@ const encryptionContext = option('--encryption-context', 'pairs', 'for AWS KMS: 
 
 const opening: readonly OptionDefinition[] = [
   option('--decryption-order', 'kinds', 'kinds of keys in the order to try them: age,kms'),
-  { flag: '--keyservice', value: 'address', repeatable: true, summary: 'not covered' },
-  { flag: '--enable-local-keyservice', summary: 'always so' },
+  { flag: '--keyservice', value: 'address', repeatable: true, summary: 'refused: not covered here' },
+  { flag: '--enable-local-keyservice', summary: 'it is always so, and changes nothing' },
 ];
 
 const keys: readonly OptionDefinition[] = [
@@ -131,6 +131,7 @@ export const sopsRows: readonly CommandDefinition[] = [
 The old forms work too, with their options before the file: clef sops FILE edits, -d decrypts, -e encrypts, -r rotates, --set '["key"] "value"' sets.`,
     arguments: [file],
     options: [inputType, outputType, ignoreMac, config, ...opening],
+    examples: [{ line: 'clef sops edit secrets.yaml', does: 'change values in $EDITOR' }],
     load: () => import('../commands/sops-edit.ts'),
   },
   {
@@ -161,6 +162,7 @@ The old forms work too, with their options before the file: clef sops FILE edits
     details: asSops,
     arguments: [file, index],
     options: [idempotent, inputType, outputType, ignoreMac, ...opening],
+    examples: [{ line: `clef sops unset secrets.yaml '["db"]["port"]'`, does: 'take a value out' }],
     load: () => import('../commands/sops-unset.ts'),
   },
   {
@@ -190,6 +192,7 @@ The old forms work too, with their options before the file: clef sops FILE edits
     details: `${asSops} Values stay as they are; somebody taken out still knows the data key until "clef sops rotate".`,
     arguments: [file],
     options: [{ flag: '-y, --yes', summary: 'do not ask' }, inputType, config, ...opening.slice(1)],
+    examples: [{ line: 'clef sops updatekeys secrets.yaml --yes', does: 'fit a file to .sops.yaml' }],
     load: () => import('../commands/sops-updatekeys.ts'),
   },
   {
@@ -198,6 +201,7 @@ The old forms work too, with their options before the file: clef sops FILE edits
     details: asSops,
     arguments: [file],
     options: [inputType],
+    examples: [{ line: 'clef sops filestatus secrets.yaml', does: 'print {"encrypted":true} or false' }],
     load: () => import('../commands/sops-filestatus.ts'),
   },
   {

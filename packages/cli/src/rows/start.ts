@@ -15,6 +15,7 @@ export const startRows: readonly CommandDefinition[] = [
     name: 'demo',
     summary: 'Show the whole story on this machine: from init to an agent that opens its secrets by role',
     options: [{ flag: '--keep', summary: 'leave the temporary folder in place' }],
+    examples: [{ line: 'clef demo --keep', does: 'watch it, and look at the files afterwards' }],
     load: () => import('../commands/demo.ts'),
   },
   {

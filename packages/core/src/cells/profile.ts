@@ -171,9 +171,9 @@ function profileError(cell: Cell, faults: readonly Fault[]): ClefError {
   });
 }
 
-/** No operation of ours changes a cell that it cannot read, so the way out is the program that led here. */
+/** No operation on cells changes one that it cannot read, so the way out is the SOPS command. */
 function storeAsText(cell: Cell, fault: Fault | undefined): string {
-  return `store it as text: sops set ${cell.path} '["${fault?.key ?? 'KEY'}"]' '"…"'`;
+  return `store it as text: clef sops set ${cell.path} '["${fault?.key ?? 'KEY'}"]' '"…"'`;
 }
 
 function pick(fault: Partial<Fault> | undefined): { readonly line?: number; readonly column?: number } {

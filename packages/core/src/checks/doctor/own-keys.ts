@@ -49,7 +49,7 @@ async function checkEntry(world: World, entry: AgeKeyEntry, report: Report): Pro
   else
     report.warning(
       `The key ${name} lies in a plain file, where any program that you run can read it`,
-      'keep it in a keychain, or wrapped: clef key generate --passphrase, then let the new key in',
+      'make one that is wrapped: "clef key generate --passphrase"; then let it in: "clef recipients add NAME" with the line it prints',
     );
 }
 
