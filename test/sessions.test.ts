@@ -85,7 +85,8 @@ async function runInShell(
   const { stdout, exitCode } = await runChild({
     command: 'sh',
     // The shell's state is kept between commands only as far as files go, as in two terminals.
-    args: ['-c', `exec 2>&1\n${command}`],
+    // No core dumps, whatever this machine has: the agent would warn of them.
+    args: ['-c', `ulimit -c 0\nexec 2>&1\n${command}`],
     cwd: work,
     environment,
     stdio: 'capture',

@@ -1,19 +1,12 @@
 // How many connections there is room for: the system limits the descriptors of a process, and some must stay free for the
 // artifact, the state directory and the KMS, whoever connects.
-import { readFile } from 'node:fs/promises';
 
 export type ConnectionBudget = { readonly maxConnections: number; readonly maxStreams: number };
 
 const most: ConnectionBudget = { maxConnections: 512, maxStreams: 1_024 };
 const reserved = 40;
 
-/** For this process; the most there is where the system does not say. Linux. */
-export async function connectionBudget(): Promise<ConnectionBudget> {
-  const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '');
-  return budgetFor(limits);
-}
-
-/** @param limits - As in `/proc/self/limits`. */
+/** @param limits - As in `/proc/self/limits`; the most there is where they say nothing. */
 export function budgetFor(limits: string): ConnectionBudget {
   const soft = /^Max open files\s+([0-9]+)/m.exec(limits)?.[1];
   if (soft === undefined) return most;

@@ -23,6 +23,7 @@ export async function followArtifact(
   more: { readonly metrics?: Metrics; readonly url?: () => string } = {},
 ): Promise<Following> {
   const { metrics } = more;
+  await warnOfCoreDumps(world, log);
   const counted = metrics === undefined ? world : countKmsCalls(world, metrics);
   const judge = await setUp(() => createJudge(config, counted));
   const current = new CurrentSecrets(world);
@@ -38,6 +39,13 @@ export async function followArtifact(
     ...more,
   });
   return { current, refresh };
+}
+
+/** A crash would write everything that is in memory to a disk. Node cannot forbid that; who starts the process can. */
+async function warnOfCoreDumps(world: AgentWorld, log: Log): Promise<void> {
+  const soft = /^Max core file size\s+(\S+)/m.exec(await world.limits())?.[1];
+  if (soft === undefined || soft === '0') return;
+  log.warn('core_dumps', { message: 'a crash may write values to a disk: start it with "ulimit -c 0"' });
 }
 
 /** The same world with a KMS whose calls are counted. */

@@ -14,9 +14,22 @@ export type Log = {
   error(event: string, details?: LogDetails): void;
 };
 
-/** A log in JSON lines, or in words for a person. */
-export function createLog(format: LogFormat, world: Pick<AgentWorld, 'now' | 'talk'>): Log {
-  const write = (level: 'info' | 'warn' | 'error', event: string, details: LogDetails = {}): void => {
+/** About a thousand lines. */
+const maxUnreadBytes = 256 * 1024;
+
+/**
+ * A log in JSON lines, or in words for a person. Where nobody reads it nothing waits for it: lines beyond those that are
+ * kept are dropped, and the next one says how many.
+ */
+export function createLog(
+  format: LogFormat,
+  world: Pick<AgentWorld, 'now' | 'talk' | 'unreadLogBytes'>,
+): Log {
+  let dropped = 0;
+  const write = (level: 'info' | 'warn' | 'error', event: string, more: LogDetails = {}): void => {
+    if ((world.unreadLogBytes?.() ?? 0) > maxUnreadBytes) return void dropped++;
+    const details = dropped === 0 ? more : { ...more, dropped };
+    dropped = 0;
     const time = formatTimestamp(world.now());
     world.talk(
       `${format === 'json' ? JSON.stringify({ time, level, event, ...details }) : inWords(level, event, details)}\n`,

@@ -2,7 +2,7 @@
 import { type ListenAddress, type LoopbackServer, startLoopbackServer } from '@clef/loopback';
 import { findGroupId } from './account-ids.ts';
 import type { AgentConfig, ServingConfig } from './config.ts';
-import { connectionBudget } from './connection-budget.ts';
+import { budgetFor } from './connection-budget.ts';
 import { type Following, followArtifact } from './follow-artifact.ts';
 import type { Log } from './log.ts';
 import { createMetrics, type Gauges, type Metrics } from './metrics.ts';
@@ -93,7 +93,7 @@ async function listen(
   let server: LoopbackServer | undefined;
   const formatMetrics = (): string => metrics.format(version, gaugesOf(served, server));
   const address = await listenAddress(config);
-  const limits = await connectionBudget();
+  const limits = budgetFor(await world.limits());
   server = await setUp(() =>
     startLoopbackServer({
       listen: address,

@@ -1,6 +1,7 @@
 // What the agent may know of the machine and the process it runs in. Tests make their own; below this nobody reads the
 // environment, the clock or the source of randomness.
 import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -31,6 +32,10 @@ export type AgentWorld = {
   readonly print: (text: string) => void;
   /** Standard error: the log. */
   readonly talk: (text: string) => void;
+  /** How much of the log nobody has read yet. Absent where nobody counts. */
+  readonly unreadLogBytes?: () => number;
+  /** What the system allows the process, as in `/proc/self/limits`; empty where it does not say. */
+  readonly limits: () => Promise<string>;
   /** Calls `task` on each such signal, instead of what Node would do. Returns what undoes it. */
   readonly onSignal: (signal: NodeJS.Signals, task: () => void) => () => void;
 };
@@ -55,6 +60,8 @@ export function processWorld(running: NodeJS.Process, now: () => number): AgentW
     openKms: () => openKms({ environment: running.env }),
     print: (text) => void running.stdout.write(text),
     talk: (text) => void running.stderr.write(text),
+    unreadLogBytes: () => running.stderr.writableLength,
+    limits: () => readFile('/proc/self/limits', 'utf8').catch(() => ''),
     onSignal: (signal, task) => {
       running.on(signal, task);
       return () => void running.off(signal, task);

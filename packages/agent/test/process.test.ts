@@ -11,6 +11,7 @@ import { type Emulator, emulatorVariables, type InstanceKind, startEmulator } fr
 import { type ChildHandle, startChild } from '@clef/host';
 import { openKms } from '@clef/kms';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createLog } from '../src/log.ts';
 import { certificate } from './certificate.ts';
 import { type Stage, setStage } from './stage.ts';
 
@@ -107,6 +108,110 @@ describe('signals', () => {
       version: 1,
     });
   });
+});
+
+test('INV-47, INV-56: after kill -9 an older revision stays refused, and a copy on disk that was changed is not served', async () => {
+  const sealed = (value: string, packedAt = Date.now()) =>
+    stage.pack({ seal: stage.ageRecipient, secrets: { A: value }, packedAt });
+  const source = join(stage.folder, 'artifact.json');
+  const copy = join(stage.folder, 'state', 'artifact.json');
+  const old = await sealed('old', Date.now() - 60_000);
+  const restarted = async (): Promise<string> => {
+    const agent = await stage.spawn(withAge);
+    await agent.waitForLine(/"event":"refused".*"reason":"rollback"/, 20);
+    await agent.waitForLine(/"event":"(ready|disk_copy_refused)"/, 20);
+    const { text } = await stage.ask('/v1/secrets');
+    agent.kill('SIGKILL');
+    await agent.exited;
+    return text;
+  };
+  await writeFile(source, await sealed('new'));
+  const first = await stage.spawn(withAge);
+  await first.waitForLine(/"event":"ready"/, 20);
+  first.kill('SIGKILL');
+  await first.exited;
+  await writeFile(source, old);
+  for (let round = 0; round < 2; round += 1) expect(await restarted()).toBe('{"A":"new"}');
+  // Signed, but older than the floor: what an attacker who kept one could put there.
+  await writeFile(copy, old, { mode: 0o600 });
+  expect(JSON.parse(await restarted())).toMatchObject({ error: { code: 'not_loaded' } });
+  const changed = await sealed('new');
+  changed[changed.length >> 1] = (changed[changed.length >> 1] ?? 0) ^ 1;
+  await writeFile(copy, changed, { mode: 0o600 });
+  expect(JSON.parse(await restarted())).toMatchObject({ error: { code: 'not_loaded' } });
+});
+
+describe('INV-82: what is in the environment of a process can be read there as long as it lives', () => {
+  const environmentOf = (pid: number): Promise<string> => readFile(`/proc/${pid}/environ`, 'utf8');
+
+  test('neither the token nor a private key is in it, and no setting takes a private key', async () => {
+    await stage.publish({ seal: stage.ageRecipient });
+    const agent = await stage.spawn(withAge);
+    await agent.waitForLine(/"event":"ready"/, 20);
+    const environment = await environmentOf(agent.pid);
+    expect(environment).toContain('CLEF_AGENT_AGE_KEY_FILE=');
+    expect(environment).not.toContain(await stage.token());
+    expect(environment).not.toContain('AGE-SECRET-KEY');
+    const refused = await stage.spawn({ ...withAge, CLEF_AGENT_AGE_KEY: 'AGE-SECRET-KEY-1CANARY' });
+    expect((await refused.exited).exitCode).toBe(3);
+    expect(Buffer.from(refused.stderr()).toString()).toMatch(/CLEF_AGENT_AGE_KEY: there is no such setting/);
+    expect(Buffer.from(refused.stderr()).toString()).not.toContain('CANARY');
+  });
+
+  test('a token in a variable stays there, and the log says so without it', async () => {
+    await stage.publish({ seal: stage.ageRecipient });
+    const token = randomBytes(32).toString('hex');
+    const variables = { ...withAge, CLEF_AGENT_TOKEN_FILE: undefined, CLEF_AGENT_TOKEN: token };
+    const agent = await stage.spawn(variables);
+    await agent.waitForLine(/"level":"warn","event":"token_in_environment"/, 20);
+    expect(await environmentOf(agent.pid)).toContain(token);
+    expect(Buffer.from(agent.stderr()).toString()).not.toContain(token);
+  });
+});
+
+test('F65: a log that nobody reads holds nothing up', async () => {
+  const pipe = join(stage.folder, 'log');
+  await stage.publish({ seal: stage.ageRecipient, secrets: { A: '1' } });
+  const agent = await startChild({
+    command: 'sh',
+    // Open at both ends, full, and read by nobody.
+    args: [
+      '-c',
+      'mkfifo "$0" && exec 2<>"$0" && dd if=/dev/zero bs=65536 count=1 >&2 status=none && exec "$@"',
+      pipe,
+      process.execPath,
+      fileURLToPath(new URL('../bin/clef-agent.js', import.meta.url)),
+    ],
+    environment: { PATH: process.env['PATH'], ...stage.variables, ...withAge },
+  });
+  try {
+    await stage.until('/v1/secrets', ({ text }) => text === '{"A":"1"}');
+    await stage.publish({ seal: stage.ageRecipient, secrets: { A: '2' } });
+    await stage.until('/v1/secrets', ({ text }) => text === '{"A":"2"}');
+    agent.kill('SIGTERM');
+    expect((await agent.exited).exitCode).toBe(0);
+  } finally {
+    agent.kill('SIGKILL');
+  }
+});
+
+test('F65: of a log that nobody reads a thousand lines are kept; the next that is taken says how many are not there', () => {
+  const lines: string[] = [];
+  let unread = 0;
+  const talk = (text: string): void => {
+    lines.push(text);
+    unread += text.length;
+  };
+  const log = createLog('json', { now: () => 0, talk, unreadLogBytes: () => unread });
+  for (let count = 0; count < 10_000; count += 1) log.warn('refused', { reason: 'signature'.repeat(20) });
+  const kept = lines.length;
+  expect(kept).toBeGreaterThan(900);
+  expect(kept).toBeLessThan(2_000);
+  unread = 0;
+  log.info('ready');
+  expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ event: 'ready', dropped: 10_000 - kept });
+  log.info('ready');
+  expect(JSON.parse(lines.at(-1) ?? '')).not.toHaveProperty('dropped');
 });
 
 test('from https, with an authority of NODE_EXTRA_CA_CERTS, in conditional requests', async () => {

@@ -1,6 +1,7 @@
 // A folder with an artifact sealed by real cryptography, keys for it, a KMS in memory, and agents that serve it: within
 // the test, where world and KMS are the test's, or as a process of their own.
 import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
@@ -226,13 +227,23 @@ export async function setStage(): Promise<Stage> {
     },
     close: async () => {
       for (const end of ends) await end();
-      await rm(folder, { recursive: true });
+      // An agent in a hurry may end while it still writes its state.
+      await rm(folder, { recursive: true, maxRetries: 5 });
     },
   };
 }
 
 /** How much faster the durations of an agent within the test pass. */
 const haste = 20;
+
+/** Options of Node with which the durations of an agent in a process of its own pass as fast. */
+export function hurry({ folder }: Pick<Stage, 'folder'>): readonly string[] {
+  const file = join(folder, 'hurry.cjs');
+  const clock = `const os = require('node:os'); const { uptime } = os; os.uptime = () => uptime() * ${haste};`;
+  const timers = `const wait = setTimeout; globalThis.setTimeout = (task, delay, ...more) => wait(task, delay / ${haste}, ...more);`;
+  writeFileSync(file, `${clock}\n${timers}\n`);
+  return ['--require', file];
+}
 
 function runInside(
   environment: Record<string, string | undefined>,
@@ -261,6 +272,7 @@ function runInside(
     openKms: () => kms,
     print: (text) => void printed.push(text),
     talk: (text) => void lines.push(text.trimEnd()),
+    limits: async () => '',
     onSignal: (name, task) => {
       signals.set(name, task);
       return () => void signals.delete(name);
