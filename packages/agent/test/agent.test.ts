@@ -274,6 +274,50 @@ describe('what is refused is not served, and the agent stays (INV-45)', () => {
     expect(events(agent.lines).filter((event) => event === 'ready').length).toBe(1);
   });
 
+  const file = { type: 'file', name: 'production.json', path: 'web/production.json', sha: 'canary' };
+  const inLines = (bytes: Uint8Array): string =>
+    Buffer.from(bytes)
+      .toString('base64')
+      .replace(/(.{60})/g, '$1\n');
+  test.each<[string, (artifact: Uint8Array) => unknown]>([
+    ['K04: GitHub, of a file over 1 MB', () => ({ ...file, size: 2_000_000, encoding: 'none', content: '' })],
+    ['K04: GitHub, of a symbolic link', () => ({ ...file, type: 'symlink', target: '/etc/passwd' })],
+    [
+      'K04: GitHub, of a submodule',
+      () => ({ ...file, type: 'submodule', submodule_git_url: 'git://canary' }),
+    ],
+    ['K04: GitHub, of a folder', () => [file, file]],
+    [
+      'K04: GitHub, base64 with line breaks',
+      (bytes) => ({ ...file, encoding: 'base64', content: inLines(bytes) }),
+    ],
+    ['K04: GitHub, a message under 200', () => ({ message: 'Not Found', documentation_url: 'canary' })],
+    [
+      'K05: GitLab',
+      (bytes) => ({ file_name: 'canary', encoding: 'text', content: Buffer.from(bytes).toString() }),
+    ],
+    ['K05: Bitbucket', () => ({ type: 'error', error: { message: 'canary' } })],
+    ['K05: a page to sign in', () => '<!DOCTYPE html><html><body>canary</body></html>'],
+  ])(
+    '%s: what a git host wraps around a file is no artifact; the last good one is served',
+    async (_, reply) => {
+      const good = await stage.publish({ secrets: { A: '1' } });
+      const agent = stage.run();
+      await stage.until('/v1/ready', isReady);
+      const text = reply(await stage.pack());
+      await writeFile(
+        join(stage.folder, 'artifact.json'),
+        typeof text === 'string' ? text : JSON.stringify(text),
+      );
+      await stage.until('/v1/ready', (answer) => answer.text.includes('"problem":"format"'));
+      expect((await stage.ask('/v1/secrets')).text).toBe('{"A":"1"}');
+      expect(stage.kms.unwraps).toBe(1);
+      expect(agent.lines.join('\n')).not.toContain('canary');
+      await writeFile(join(stage.folder, 'artifact.json'), good);
+      await stage.until('/v1/ready', (answer) => !answer.text.includes('problem'));
+    },
+  );
+
   test('INV-36: the role of a sister service cannot open it: KMS denied', async () => {
     await stage.publish();
     stage.kms.state = 'denied';

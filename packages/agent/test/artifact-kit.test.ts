@@ -1,7 +1,11 @@
 // The conformance kit of artifacts, through the agent's own settings and its judge: the verdicts of every other opener.
 import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runChild } from '@clef/host';
 import { openKms } from '@clef/kms';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readConfig } from '../src/config.ts';
@@ -114,6 +118,62 @@ describe('the judge', () => {
     expect(found.secrets).toEqual(one.secrets);
     expect(kms.calls(), 'calls of the KMS').toBe(one.kmsCalls);
   });
+});
+
+describe('as a process: "clef-agent --check", whose clock a module that is loaded first sets to that of the case', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'clef-kit-'));
+  const clock = join(folder, 'clock.cjs');
+  writeFileSync(clock, "const at = Date.parse(process.env.CASE_AT ?? ''); Date.now = () => at;");
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  type Said = { readonly ok?: boolean; readonly reason?: string; readonly keys?: number };
+
+  /** Its verdict, or `config` where its settings alone are refused. */
+  async function check(one: Case, index: number): Promise<Said> {
+    const state = join(folder, `state-${index}`);
+    mkdirSync(state, { mode: 0o700 });
+    const { floor } = one.given;
+    if (floor !== undefined)
+      writeFileSync(join(state, 'floor.json'), JSON.stringify({ version: 1, ...floor }), { mode: 0o600 });
+    const { exitCode, stdout } = await runChild({
+      command: process.execPath,
+      args: ['--require', clock, fileURLToPath(new URL('../bin/clef-agent.js', import.meta.url)), '--check'],
+      environment: {
+        ...kms.variables,
+        ...variablesOf(one),
+        CLEF_AGENT_TOKEN_FILE: join(folder, 'token'),
+        CLEF_AGENT_STATE_DIR: state,
+        CLEF_AGENT_LOG_FORMAT: 'json',
+        CASE_AT: one.given.at,
+      },
+      stdio: 'capture',
+    });
+    if (exitCode === 3 && stdout.length === 0) return { ok: false, reason: 'config' };
+    expect(exitCode === 0).toBe(one.verdict === 'ok');
+    return JSON.parse(Buffer.from(stdout).toString()) as Said;
+  }
+
+  // The first case of each verdict that needs no KMS and of each that does, and every sixtieth.
+  const kinds = new Set<string>();
+  const sample = cases.filter(({ verdict, kmsCalls, given }, index) => {
+    const kind = `${verdict} ${kmsCalls} ${given.floor === undefined}`;
+    const isFirst = !kinds.has(kind);
+    kinds.add(kind);
+    return isFirst || index % 60 === 0;
+  });
+
+  it.each(sample.map((one, index) => [one.rows[0], one.title, one.verdict, one, index] as const))(
+    '%s: %s: %s',
+    async (_row, _title, verdict, one, index) => {
+      kms.calls();
+      const said = await check(one, index);
+      expect(said.ok === true ? 'ok' : said.reason).toBe(verdict);
+      expect(said.keys).toBe(one.secrets === undefined ? undefined : Object.keys(one.secrets).length);
+      // The SDK of AWS asks once more after a refusal where its clock is not that of the server, as here.
+      const tries = verdict === 'kms_denied' && one.given.seal.startsWith('awskms:') ? 2 : 1;
+      expect(kms.calls(), 'calls of the KMS').toBe(one.kmsCalls * tries);
+    },
+  );
 });
 
 it('INV-53: a changed artifact costs no call, whoever asks', async () => {

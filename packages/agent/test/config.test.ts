@@ -130,6 +130,13 @@ describe('all faults at once', () => {
     ]);
   });
 
+  test('H04: a git host is no source, and no setting names one', () => {
+    for (const name of ['VCS', 'VCS_PROVIDER', 'VCS_REPO', 'VCS_TOKEN', 'GITHUB_TOKEN', 'API_URL'])
+      expect(faultsOf({ [`CLEF_AGENT_${name}`]: 'canary' }).join()).toMatch(
+        new RegExp(`^config CLEF_AGENT_${name}: there is no such setting[^y]*$`),
+      );
+  });
+
   test('variables of the client and those that Kubernetes sets for a service of that name are left alone', () => {
     expect(
       faultsOf({
@@ -215,6 +222,12 @@ describe('bad values', () => {
     ['H03', 'SOURCE', 'gs://bucket/o?alt=json', /gs:\/\/BUCKET\/OBJECT/],
     ['H03', 'SOURCE', 'S3://bucket/key'],
     ['H03', 'SOURCE', 'data:application/json,{}'],
+    ['H04', 'SOURCE', 'git@github.com:owner/repo.git'],
+    ['H04', 'SOURCE', 'git+https://github.com/owner/repo'],
+    ['H04', 'SOURCE', 'github://owner/repo/artifact.json'],
+    ['H04', 'SOURCE', 'owner/repo'],
+    ['H04', 'SOURCE', '../x'],
+    ['H04', 'SOURCE', 'http://api.github.com/repos/owner/repo/contents/a', /only https/],
     ['H03', 'SOURCE', 'https://example.com/a\n'],
     ['H03', 'SOURCE', 'https://example.com/a b'],
     ['H03', 'SOURCE', 'https://'],
@@ -410,7 +423,7 @@ describe('H12: where state and token are when nobody says', () => {
   });
 });
 
-describe('H10, INV-59, INV-71, INV-81: a process that was started unsafely', () => {
+describe('H10, INV-59, INV-71, INV-81, INV-83: a process that was started unsafely', () => {
   test.each<[string, Variables, string[]]>([
     ['--inspect', { NODE_OPTIONS: '--max-old-space-size=64 --inspect=127.0.0.1:9229' }, []],
     ['--inspect-brk', {}, ['--inspect-brk']],

@@ -100,7 +100,7 @@ describe('a good answer', () => {
   });
 });
 
-describe('F44: statuses', () => {
+describe('F44, K05: statuses', () => {
   test.each([
     [401, 'refused'],
     [403, 'refused'],
@@ -110,6 +110,8 @@ describe('F44: statuses', () => {
     [500, 'unavailable'],
     [503, 'unavailable'],
     [304, 'redirect'],
+    [202, 'bad_response'],
+    [203, 'bad_response'],
     [204, 'bad_response'],
     [206, 'bad_response'],
     [400, 'bad_response'],
