@@ -103,6 +103,20 @@ describe('doctor', () => {
   });
 });
 
+describe('two at once', () => {
+  it('INV-102: no process that adds a key takes the key of another out of the list', async () => {
+    const box = sandbox();
+    const lines = Array.from({ length: 8 }, () => box.clef(['key', 'generate', '--json']));
+    const made = (await Promise.all(lines.map(succeed))).map(
+      ({ stdout }) => JSON.parse(stdout) as { recipient: string },
+    );
+    const { stdout } = await succeed(box.clef(['key', 'list', '--json']));
+    const listed = JSON.parse(stdout) as readonly { recipient: string }[];
+    const names = (keys: readonly { recipient: string }[]) => keys.map(({ recipient }) => recipient).sort();
+    expect(names(listed)).toEqual(names(made));
+  });
+});
+
 describe('H12: a home that is none', () => {
   it.concurrent.each<readonly [string, Readonly<Record<string, string>>]>([
     ['HOME is empty', { HOME: '' }],

@@ -7,6 +7,7 @@ import { formatTimestamp } from '@clef/strict';
 import { ClefError } from '../errors.ts';
 import { fromGroundError } from '../from-ground-error.ts';
 import { isMap, parseStrictYaml, type YamlValue } from '../manifest/strict-yaml.ts';
+import { acquireLock } from '../transaction/repository-lock.ts';
 import type { World } from '../world.ts';
 import { configFolder } from './config-folder.ts';
 import { identitiesOf, keyTextOf, maxKeyFileBytes, noKeyIn, readIfThere, readKeyFile } from './key-text.ts';
@@ -62,18 +63,38 @@ export async function createAgeKey(world: World, options: KeepOptions): Promise<
 /**
  * Keeps a key and lists it in keys.yaml: wrapped with a passphrase where one is given, else in the operating system's
  * keychain where it answers, else in a file that only its owner reads.
- * @throws {ClefError} `io`, `bad_path`, `settings_invalid` where keys.yaml is not what Clef wrote.
+ * @throws {ClefError} `io`, `bad_path`, `lock_held`, `settings_invalid` where keys.yaml is not what Clef wrote.
  */
 export async function keepAgeKey(world: World, key: AgeKeyPair, options: KeepOptions): Promise<KeptKey> {
   const folder = configFolder(world);
-  const existing = await listAgeKeys(world);
+  // A list that cannot be used is told of before a key is made.
+  await listAgeKeys(world);
   await inConfigFolder(folder, () => ensurePrivateDirectory(folder));
   const { store, keptIn } = await keepIdentity(world, folder, key, options.passphrase);
   const entry: AgeKeyEntry = { recipient: key.recipient, store, createdAt: formatTimestamp(world.now()) };
-  await inConfigFolder(folder, () =>
-    replaceFile(join(folder, listName), formatEntries([...existing, entry]), { mode: 0o600 }),
-  );
+  await addToList(world, folder, entry);
   return { entry, keptIn };
+}
+
+/** Reads and writes the list under a lock: of two processes that add a key at once, none takes the other's away. */
+async function addToList(world: World, folder: string, entry: AgeKeyEntry): Promise<void> {
+  const { now, randomBytes, breakLock = false } = world;
+  const lock = await acquireLock(folder, {
+    purpose: 'key',
+    what: 'your configuration folder',
+    now,
+    randomBytes,
+    breakLock,
+  });
+  try {
+    const existing = await listAgeKeys(world);
+    if (existing.some(({ recipient }) => recipient === entry.recipient)) return;
+    await inConfigFolder(folder, () =>
+      replaceFile(join(folder, listName), formatEntries([...existing, entry]), { mode: 0o600 }),
+    );
+  } finally {
+    await lock.release();
+  }
 }
 
 async function keepIdentity(

@@ -1,4 +1,4 @@
-// One writer in a repository at a time: the file .clef/lock. It appears whole (a link to a finished file) and is taken
+// One writer in a repository, or in the person's configuration folder, at a time: the file .clef/lock. It appears whole (a link to a finished file) and is taken
 // over only from a holder that is certainly dead, and then by exactly one process.
 
 import { link, lstat, mkdir, readdir, unlink } from 'node:fs/promises';
@@ -16,6 +16,8 @@ export type LockOptions = {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly randomBytes: (length: number) => Uint8Array;
+  /** What is locked, in messages; "this repository" by default. */
+  readonly what?: string;
   /** How long to wait for another writer; 10 by default. */
   readonly waitSeconds?: number;
   /** Take the lock from a holder that cannot be judged. Only a person who knows that it is gone may ask for this. */
@@ -72,7 +74,7 @@ async function waitForTurn(candidate: Candidate, options: LockOptions): Promise<
   for (let pause = 10; ; pause = Math.min(pause * 1.5, 100)) {
     const blocker = await tryOnce(candidate, options.breakLock === true);
     if (blocker === undefined) return;
-    if (performance.now() >= deadline) throw lockHeld(blocker);
+    if (performance.now() >= deadline) throw lockHeld(blocker, options.what ?? 'this repository');
     // Waiters of one moment spread out: between half and one and a half of the pause.
     await sleep(pause * (0.5 + (options.randomBytes(1)[0] ?? 0) / 255));
   }
@@ -221,15 +223,16 @@ function lockOf(directory: string): string {
   return join(directory, 'lock');
 }
 
-function lockHeld({ holder, isAlive }: Blocker): ClefError {
+function lockHeld({ holder, isAlive }: Blocker, what: string): ClefError {
+  const breakHint = `make sure that no other Clef is running on ${what}, then add --break-lock`;
   const location = { file: '.clef/lock' };
   if (holder === undefined) {
-    const message = 'There is a lock on this repository that does not say who holds it';
+    const message = `There is a lock on ${what} that does not say who holds it`;
     return new ClefError({ code: 'lock_held', message, hint: breakHint, location });
   }
   const who = `process ${holder.pid} on ${escapeControl(holder.host)} (${escapeControl(holder.purpose)})`;
   if (isAlive) {
-    const message = `Another process is writing to this repository: ${who}`;
+    const message = `Another process is writing to ${what}: ${who}`;
     return new ClefError({
       code: 'lock_held',
       message,
@@ -237,11 +240,9 @@ function lockHeld({ holder, isAlive }: Blocker): ClefError {
       location,
     });
   }
-  const message = `There is a lock on this repository by ${who}, which cannot be seen from here`;
+  const message = `There is a lock on ${what} by ${who}, which cannot be seen from here`;
   return new ClefError({ code: 'lock_held', message, hint: breakHint, location });
 }
-
-const breakHint = 'make sure that no other Clef is running on this repository, then add --break-lock';
 
 async function asClefError<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
