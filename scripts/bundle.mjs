@@ -2,7 +2,7 @@
 // only some commands need goes into files of its own beside them, so that a command pays only for what it uses.
 import * as childProcess from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -159,13 +159,25 @@ async function replace({ path, contents }) {
   await rename(temporary, path);
 }
 
+/** Removes the bundles of words that have none any more: they would still be started. */
+async function removeOthers(outputs) {
+  const current = new Set(outputs.map(({ path }) => path));
+  for (const folder of new Set(outputs.filter(isStarted).map(({ path }) => dirname(path)))) {
+    const paths = (await readdir(folder)).map((name) => join(folder, name));
+    const others = paths.filter((path) => path.endsWith('.cjs') && !current.has(path));
+    await Promise.all(others.map((path) => rm(path, { force: true })));
+  }
+}
+
 /** Bundles both commands into `packages/{cli,agent}/dist`. */
 export async function bundle() {
   const [ofClef, ofAgent] = await Promise.all([
     outputsOf('cli', 'clef', shortCommands),
     outputsOf('agent', 'clef-agent'),
   ]);
-  await Promise.all([...asScripts(ofClef), ...ofAgent].map(replace));
+  const outputs = [...asScripts(ofClef), ...ofAgent];
+  await Promise.all(outputs.map(replace));
+  await removeOthers(outputs);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle();
