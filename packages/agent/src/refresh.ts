@@ -19,7 +19,7 @@ export type RefreshOptions = {
   readonly metrics?: Pick<Metrics, 'refreshed' | 'artifactRefused'>;
   /** Where it serves, for the line that says that it does. */
   readonly url?: () => string;
-  readonly world: Pick<AgentWorld, 'now' | 'elapsed' | 'after' | 'randomBytes'>;
+  readonly world: Pick<AgentWorld, 'now' | 'elapsed' | 'instant' | 'after' | 'randomBytes'>;
   readonly pollSeconds: number;
   readonly maxStaleSeconds: number;
   /** `never` where no KMS is involved, too. */
@@ -63,6 +63,8 @@ const stallMilliseconds = 5_000;
 /** After a denial the KMS is left alone for so long, and after it could not be asked. */
 const deniedPauseSeconds = 60;
 const outagePauseSeconds = 12;
+/** So long before its yes runs out the KMS is asked again, so that no request has to wait: longer than it may take. */
+const maxAskAheadSeconds = 15;
 /** How often the KMS is asked again about bytes that it opened to something wrong. */
 const maxWrongOpenings = 3;
 
@@ -87,6 +89,9 @@ export class Refresh {
   #confirmedAt = 0;
   #authorizedAt = 0;
   #nextAuthorizationAt = Number.POSITIVE_INFINITY;
+  /** These two on the clock of requests: when the KMS was last asked, and until when its answer is enough. */
+  #askedAt = 0;
+  #authorizedUntil = Number.POSITIVE_INFINITY;
   #fullFetchAt = 0;
   #savedConfirmationAt = 0;
   #isExpiryTold = false;
@@ -151,6 +156,16 @@ export class Refresh {
       confirmedAt: isServing ? world.now() - (world.elapsed() - this.#confirmedAt) : undefined,
       lagSeconds: this.#lagMilliseconds / 1_000,
     };
+  }
+
+  /**
+   * Undefined while the last word of the KMS is young enough to serve by; otherwise it is being asked, and nothing may be
+   * served before it has answered.
+   */
+  authorization(): Promise<void> | undefined {
+    const { reauthorize, world } = this.#options;
+    if (reauthorize !== 'each-request' && world.instant() < this.#authorizedUntil) return undefined;
+    return this.authorizeNow();
   }
 
   /** Has the KMS asked now whether the current artifact may still be opened; who asks meanwhile shares the answer. */
@@ -310,6 +325,7 @@ export class Refresh {
     const known = this.#wrong?.digest === digest ? this.#wrong : undefined;
     if (known !== undefined && known.openings >= maxWrongOpenings) throw new Refusal('wrong', known.reason);
     try {
+      this.#askedAt = world.instant();
       return await judge.open(bytes, this.#floor);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -364,7 +380,7 @@ export class Refresh {
     if (current.revision === undefined && current.absence === 'revoked') return;
     current.withdraw('revoked');
     this.#accepted = undefined;
-    this.#nextAuthorizationAt = Number.POSITIVE_INFINITY;
+    this.#askNoMore();
     if (floor !== undefined) await this.#raiseFloor(floor);
     await this.#onDisk(() => cache.removeArtifact());
     log.error('revoked', { revision: floor?.revision });
@@ -379,6 +395,7 @@ export class Refresh {
       : current.absence === 'denied' && world.elapsed() >= this.#deniedUntil;
     if (accepted === undefined || !isWorthAsking) return this.#postponeAuthorization(outagePauseSeconds);
     try {
+      this.#askedAt = world.instant();
       const judged = await judge.open(accepted.bytes, this.#floor);
       this.#authorized();
       if (!isServing) this.#restore(judged);
@@ -417,14 +434,27 @@ export class Refresh {
     this.#authorizedAt = this.#options.world.elapsed();
     this.#authorizationProblem = undefined;
     const { reauthorize } = this.#options;
-    this.#nextAuthorizationAt =
-      typeof reauthorize === 'number' ? this.#in(reauthorize) : Number.POSITIVE_INFINITY;
+    if (typeof reauthorize !== 'number') {
+      this.#askNoMore();
+      return;
+    }
+    this.#nextAuthorizationAt = this.#in(reauthorize - Math.min(maxAskAheadSeconds, reauthorize / 10));
+    this.#authorizedUntil = this.#askedAt + reauthorize * 1_000;
   }
 
+  /** The KMS could not say. Requests do not wait for it meanwhile, unless it is to be asked at once. */
   #postponeAuthorization(seconds: number): void {
-    const { reauthorize } = this.#options;
-    this.#nextAuthorizationAt =
-      typeof reauthorize === 'number' ? this.#in(seconds) : Number.POSITIVE_INFINITY;
+    if (typeof this.#options.reauthorize !== 'number') {
+      this.#askNoMore();
+      return;
+    }
+    this.#nextAuthorizationAt = this.#in(seconds);
+    this.#authorizedUntil = seconds === 0 ? 0 : Number.POSITIVE_INFINITY;
+  }
+
+  #askNoMore(): void {
+    this.#nextAuthorizationAt = Number.POSITIVE_INFINITY;
+    this.#authorizedUntil = Number.POSITIVE_INFINITY;
   }
 
   async #loadFromDisk(): Promise<void> {

@@ -24,8 +24,8 @@ export type RouteState = {
   readonly watchers: Watchers;
   readonly metrics: Metrics;
   readonly formatMetrics: () => string;
-  /** Asks the KMS before each answer, where that is configured. */
-  readonly authorize: (() => Promise<void>) | undefined;
+  /** What must be waited for before values are given: the KMS, where its last word is too old. */
+  readonly authorization: () => Promise<void> | undefined;
 };
 
 type Route = (request: LoopbackRequest) => Reply | Promise<Reply>;
@@ -61,11 +61,10 @@ function routesOf(state: RouteState): Record<Operation, Route> {
   };
 }
 
-function guarded({ authorize }: RouteState, route: (request: LoopbackRequest) => Reply): Route {
-  if (authorize === undefined) return route;
-  return async (request) => {
-    await authorize();
-    return route(request);
+function guarded({ authorization }: RouteState, route: (request: LoopbackRequest) => Reply): Route {
+  return (request) => {
+    const asked = authorization();
+    return asked === undefined ? route(request) : asked.then(() => route(request));
   };
 }
 

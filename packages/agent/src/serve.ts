@@ -87,8 +87,6 @@ async function listen(
   log: Log,
 ): Promise<LoopbackServer> {
   const { tokens, current, refresh, watchers, metrics } = served;
-  const asksEachTime = config.reauthorize === 'each-request' && config.key.kind === 'kms';
-  const authorize = asksEachTime ? () => refresh.authorizeNow() : undefined;
   const logRefusal = logRefusals(world, log);
   let server: LoopbackServer | undefined;
   const formatMetrics = (): string => metrics.format(version, gaugesOf(served, server));
@@ -104,7 +102,7 @@ async function listen(
       respond: createRoutes({
         current,
         status: () => refresh.status(),
-        authorize,
+        authorization: () => refresh.authorization(),
         watchers,
         metrics,
         formatMetrics,

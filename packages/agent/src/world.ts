@@ -22,6 +22,8 @@ export type AgentWorld = {
   readonly now: () => number;
   /** Milliseconds that only go forward and count the time asleep: for every duration. */
   readonly elapsed: () => number;
+  /** The same without the time asleep, and so cheap that every request may ask. */
+  readonly instant: () => number;
   /** Runs `task` once after a delay, unless the function that is returned is called before. */
   readonly after: (delayMilliseconds: number, task: () => void) => () => void;
   readonly randomBytes: (length: number) => Uint8Array;
@@ -51,6 +53,7 @@ export function processWorld(running: NodeJS.Process, now: () => number): AgentW
     isTerminal: running.stderr.isTTY === true,
     now,
     elapsed: () => uptime() * 1_000,
+    instant: () => performance.now(),
     after: (delayMilliseconds, task) => {
       const timer = setTimeout(task, delayMilliseconds);
       return () => clearTimeout(timer);

@@ -187,6 +187,7 @@ export function scene(
   const world = {
     now: clock.now,
     elapsed: clock.elapsed,
+    instant: clock.elapsed,
     after: clock.after,
     randomBytes: (length: number) => new Uint8Array(length).fill(options.randomByte ?? 128),
     talk: (text: string) => void lines.push(JSON.parse(text) as Record<string, unknown>),

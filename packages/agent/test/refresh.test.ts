@@ -325,6 +325,42 @@ describe('reauthorize: the KMS is asked again about what is served', () => {
     expect(s.events()).toEqual(['ready']);
   });
 
+  test('F33: within the configured time: from its very end nothing is given before the KMS has answered', async () => {
+    const s = scene({ artifact: A1, reauthorize: 60 });
+    await s.start();
+    s.judge.kms = 'denied';
+    s.clock.sleep(seconds(60) - 1);
+    expect(s.refresh.authorization()).toBeUndefined();
+    s.clock.sleep(1);
+    const asked = s.refresh.authorization();
+    expect(s.refresh.authorization()).toBe(asked);
+    await asked;
+    expect(s.served()).toBe('denied');
+    expect(s.judge.kmsCalls).toBe(2);
+  });
+
+  test('F33: the KMS is asked before its last yes runs out, so that nobody waits', async () => {
+    const s = scene({ artifact: A1, reauthorize: 60 });
+    await s.start();
+    await s.pass(seconds(55));
+    expect(s.judge.kmsCalls).toBe(2);
+    s.clock.sleep(seconds(50));
+    expect(s.refresh.authorization()).toBeUndefined();
+  });
+
+  test('F30: while the KMS cannot be asked no request waits for it', async () => {
+    const s = scene({ artifact: A1, reauthorize: 60 });
+    await s.start();
+    s.judge.kms = 'outage';
+    s.clock.sleep(seconds(60));
+    await s.refresh.authorization();
+    s.clock.sleep(hours(1));
+    expect(s.refresh.authorization()).toBeUndefined();
+    expect(s.served()).toEqual({ A: '1' });
+    await s.pass(seconds(1));
+    expect(s.judge.kmsCalls).toBe(3);
+  });
+
   test('F33: denied: wiped at the next asking, then at most one call a minute, and back when allowed again', async () => {
     const s = scene({ artifact: A1 });
     await s.start();

@@ -25,7 +25,7 @@ async function serve(): Promise<void> {
     respond: createRoutes({
       current: s.current,
       status: () => s.refresh.status(),
-      authorize: undefined,
+      authorization: () => s.refresh.authorization(),
       watchers: followChanges(s.current, s.clock),
       metrics: createMetrics(),
       formatMetrics: () => '',
@@ -219,6 +219,17 @@ describe('F25, INV-79: an agent without secrets', () => {
     expect((await ask('/v1/health')).status).toBe(200);
     expect((await ask('/v1/secrets', { authorization: '' })).status).toBe(401);
   });
+});
+
+test('F33: a right that was taken away: 503 at the first request after the configured time, without a beat of the loop', async () => {
+  await s.start();
+  s.judge.kms = 'denied';
+  s.clock.sleep(hours(1) - 1);
+  expect((await ask('/v1/secrets')).status).toBe(200);
+  s.clock.sleep(1);
+  for (const path of ['/v1/secrets', '/v1/secrets/DB_URL', '/v1/keys'])
+    expect([path, (await ask(path)).status]).toEqual([path, 503]);
+  expect(s.judge.kmsCalls).toBe(2);
 });
 
 test('INV-61: a thousand swaps under a hundred readers: every answer is of one revision', async () => {

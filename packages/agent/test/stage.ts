@@ -263,6 +263,7 @@ function runInside(
     isTerminal: false,
     now: Date.now,
     elapsed: () => performance.now() * haste,
+    instant: () => performance.now() * haste,
     after: (delay, task) => {
       const timer = setTimeout(task, delay / haste);
       return () => clearTimeout(timer);

@@ -28,7 +28,7 @@ beforeEach(async () => {
     respond: createRoutes({
       current: s.current,
       status: () => s.refresh.status(),
-      authorize: undefined,
+      authorization: () => undefined,
       watchers,
       metrics,
       formatMetrics: () => '',
