@@ -76,6 +76,7 @@ async function end(
   });
   watchers.stop();
   await Promise.all([server.close(graceSeconds), Promise.race([refresh.stop(), patience])]);
+  tokens.forget();
   cancel();
   current.wipe();
 }

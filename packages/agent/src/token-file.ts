@@ -43,8 +43,10 @@ export type Tokens = {
   publish(): Promise<void>;
   /** Reads a provided file again if it changed. Returns whether it did; throws {@link TokenFileError}, keeping what was. */
   reload(): Promise<boolean>;
-  /** Removes a generated file, unless somebody has replaced it. */
+  /** Removes a generated file, unless somebody has replaced it. Requests that are on their way may still show what it held. */
   withdraw(): Promise<void>;
+  /** Accepts no generated token any more. */
+  forget(): void;
 };
 
 type TokenWorld = Pick<AgentWorld, 'randomBytes' | 'userId'>;
@@ -67,6 +69,7 @@ function fixedTokens(tokens: readonly Uint8Array[]): Tokens {
     publish: () => Promise.resolve(),
     reload: () => Promise.resolve(false),
     withdraw: () => Promise.resolve(),
+    forget: () => undefined,
   };
 }
 
@@ -163,6 +166,8 @@ function generatedTokens(
     withdraw: async () => {
       if (created !== undefined && (await stampOf(setting.path)) === created) await unlink(setting.path);
       created = undefined;
+    },
+    forget: () => {
       tokens = [];
     },
   };

@@ -40,6 +40,50 @@ function isOpen(port: number): Promise<boolean> {
   });
 }
 
+/** Clients that ask again as soon as they are answered, each on a connection that it keeps, until that is closed. */
+function startCrowd(port: number, token: string, size: number) {
+  const ask = `GET /v1/secrets HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\n\r\n`;
+  const counts = { answers: 0, torn: 0, unanswered: 0 };
+  let wanted = { answers: 0, reached: (): void => undefined };
+  const clients = Array.from(
+    { length: size },
+    () =>
+      new Promise<void>((resolve) => {
+        let received = '';
+        let isLast = false;
+        const socket = connect({ host: '127.0.0.1', port }, () => void socket.write(ask));
+        socket.setEncoding('latin1');
+        socket.on('data', (chunk: string) => {
+          received += chunk;
+          const head = received.indexOf('\r\n\r\n') + 4;
+          const length = Number(/content-length: ([0-9]+)/i.exec(received)?.[1] ?? Number.NaN);
+          if (head < 4 || received.length < head + length) return;
+          const isWhole = received.startsWith('HTTP/1.1 200') && received.length === head + length;
+          if (!isWhole || !received.endsWith('"}')) counts.torn += 1;
+          isLast = /\r\nconnection: close\r\n/i.test(received.slice(0, head));
+          received = '';
+          counts.answers += 1;
+          if (counts.answers >= wanted.answers) wanted.reached();
+          if (!isLast) socket.write(ask);
+        });
+        socket.on('error', () => undefined);
+        socket.on('close', () => {
+          if (received !== '') counts.torn += 1;
+          else if (!isLast) counts.unanswered += 1;
+          resolve();
+        });
+      }),
+  );
+  return {
+    answers: () => counts.answers,
+    hasAnswers: (answers: number) =>
+      new Promise<void>((reached) => {
+        wanted = { answers, reached };
+      }),
+    over: () => Promise.all(clients).then(() => counts),
+  };
+}
+
 describe('signals', () => {
   test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
     'F57: %s: exit 0 within 3 s, the token file gone',
@@ -56,6 +100,24 @@ describe('signals', () => {
       expect(agent.stdout()).toHaveLength(0);
     },
   );
+
+  test('F57: SIGTERM under load: every answer that began is whole, nobody new is let in, exit 0 within 3 s', async () => {
+    await stage.publish({ seal: stage.ageRecipient, secrets: { BIG: 'x'.repeat(100_000) } });
+    const agent = await stage.spawn(withAge);
+    await agent.waitForLine(/"event":"ready"/, 20);
+    const crowd = startCrowd(stage.port, await stage.token(), 32);
+    await crowd.hasAnswers(500);
+    const atSignal = crowd.answers();
+    const before = performance.now();
+    agent.kill('SIGTERM');
+    await agent.waitForLine(/"event":"stopping"/, 5);
+    expect((await agent.exited).exitCode).toBe(0);
+    expect(performance.now() - before).toBeLessThan(3_000);
+    const { torn, unanswered } = await crowd.over();
+    expect({ torn, unanswered }).toEqual({ torn: 0, unanswered: 0 });
+    expect(crowd.answers()).toBeGreaterThan(atSignal);
+    expect(await isOpen(stage.port)).toBe(false);
+  });
 
   test('INV-81: SIGUSR1 opens no debugger', async () => {
     await stage.publish({ seal: stage.ageRecipient });

@@ -143,6 +143,8 @@ describe('INV-68, INV-69: a generated token file', () => {
     expect((await lstat(path)).mode & 0o777).toBe(0o400);
     await tokens.withdraw();
     await expect(lstat(path)).rejects.toThrow();
+    expect(tokens.accepted()).toHaveLength(1);
+    tokens.forget();
     expect(tokens.accepted()).toEqual([]);
   });
 

@@ -103,8 +103,12 @@ export function trackConnections(limits: ConnectionLimits) {
       return connection !== undefined && isBusy(connection);
     },
 
-    closeIdle(): void {
-      for (const [socket, connection] of connections) if (!isBusy(connection)) socket.destroy();
+    /** `unused`: only those without a request for a second or two. */
+    closeIdle(which: 'all' | 'unused'): void {
+      for (const [socket, connection] of connections) {
+        const isInUse = connection.requests > 0 && tick - connection.sinceTick <= 1;
+        if (!isBusy(connection) && (which === 'all' || !isInUse)) socket.destroy();
+      }
     },
 
     closeAll(): void {

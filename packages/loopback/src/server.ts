@@ -1,5 +1,6 @@
 // The server: binds to this machine only, passes every request through the gate, and hands what is left to its owner.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionLimits, type Connections, trackConnections } from './connections.ts';
 import {
@@ -76,8 +77,8 @@ export type LoopbackServer = {
   /** Ends every stream: who still may will come back. */
   endStreams(): void;
   /**
-   * Stops accepting, closes idle connections, lets requests in progress finish for at most `graceSeconds` and then cuts
-   * them off. Returns when everything is closed.
+   * Stops accepting; answers what was on its way, each answer the last of its connection; closes idle connections, those
+   * that were just in use after a quarter of a second, and after `graceSeconds` all that are left. Returns when everything is closed.
    */
   close(graceSeconds: number): Promise<void>;
 };
@@ -354,15 +355,26 @@ class AdmittedRequest implements LoopbackRequest {
   }
 }
 
+/** A client in the middle of its work may have sent a further request when we begin to close; it is awaited for so long. */
+const lastRequestMilliseconds = 250;
+const sweepMilliseconds = 20;
+
 async function closeServer(server: Server, connections: Connections, graceSeconds: number): Promise<void> {
   if (!server.listening) return;
-  const closed = new Promise<void>((settle) => server.close(() => settle()));
-  // Again and again: a connection becomes idle when its reply is out, and that may have been announced as keep-alive.
-  const sweep = setInterval(() => connections.closeIdle(), 20);
-  const cut = setTimeout(() => connections.closeAll(), graceSeconds * 1000);
+  // Not the close of an HTTP server: that destroys connections whose next request has arrived and is not yet read.
+  const closed = new Promise<void>((settle) => TcpServer.prototype.close.call(server, () => settle()));
   connections.endStreams();
+  // Again and again: a connection becomes idle when its reply is out, and that may have been announced as keep-alive.
+  let which: 'all' | 'unused' = 'unused';
+  const sweep = setInterval(() => connections.closeIdle(which), sweepMilliseconds);
+  const wait = setTimeout(() => {
+    which = 'all';
+  }, lastRequestMilliseconds);
+  const cut = setTimeout(() => connections.closeAll(), graceSeconds * 1000);
   await closed;
   clearInterval(sweep);
+  clearTimeout(wait);
   clearTimeout(cut);
   connections.stop();
+  server.close(); // what is left of it: the timer that looks for slow requests
 }
