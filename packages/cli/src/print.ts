@@ -4,8 +4,16 @@ import type { Terminal } from './terminal.ts';
 
 /** Prints one JSON document and returns success. */
 export async function printJson(terminal: Terminal, value: unknown): Promise<number> {
-  await terminal.data(`${JSON.stringify(value, undefined, 2)}\n`);
+  await terminal.data(`${jsonText(value, 2)}\n`);
   return 0;
+}
+
+/** JSON in which nothing acts on a terminal: what JSON itself leaves as it is stands there as an escape, which readers undo. */
+export function jsonText(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).replace(
+    /[\u007f-\u009f\u2028\u2029\p{Bidi_Control}]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** Rows as aligned columns, control characters escaped. Empty rows print nothing. */

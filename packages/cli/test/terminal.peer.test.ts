@@ -52,6 +52,14 @@ describe.runIf(hasPeer('python3'))('on a terminal', () => {
     expect(stdout).not.toMatch(/\u001b\]|\u0007/);
   });
 
+  it('INV-20: JSON has nothing that acts on a terminal either, and its readers get the exact value', async () => {
+    for (const key of ['OSC', 'CSI', 'BIDI', 'MIX'] as const) {
+      const { stdout } = await onTerminal('get', cell, key, '--json');
+      expect(stdout).not.toMatch(/[\u0080-\u009f\u007f\p{Bidi_Control}]/u);
+      expect(JSON.stringify(JSON.parse(stdout))).toContain(JSON.stringify(evil[key]));
+    }
+  });
+
   describe('--redact gives the command a terminal of its own, where the optional package is installed', () => {
     const redacted = (script: string, keys = '', node: readonly string[] = []) =>
       typing(keys, ['exec', cell, '--only', 'CR', '--redact', '--', 'sh', '-c', script], node);

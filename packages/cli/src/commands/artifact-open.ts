@@ -2,7 +2,7 @@
 import { openArtifactBytes } from '@clef/core';
 import { artifactBytes, judgeRequest } from '../artifact-input.ts';
 import type { CommandContext, CommandInput } from '../command.ts';
-import { printJson } from '../print.ts';
+import { jsonText, printJson } from '../print.ts';
 
 export async function run(context: CommandContext, input: CommandInput): Promise<number> {
   const { world, terminal, json } = context;
@@ -22,6 +22,6 @@ export async function run(context: CommandContext, input: CommandInput): Promise
 
 /** By hand: an object would lose the name "__proto__" and put names of digits first. */
 function formatSecrets(secrets: ReadonlyMap<string, string>): string {
-  const lines = [...secrets].map(([name, value]) => `  ${JSON.stringify(name)}: ${JSON.stringify(value)}`);
+  const lines = [...secrets].map(([name, value]) => `  ${jsonText(name)}: ${jsonText(value)}`);
   return `{\n${lines.join(',\n')}\n}`;
 }
