@@ -128,9 +128,15 @@ function loginName(): string {
  */
 export async function askHidden(question: string): Promise<string> {
   const { password, isCancel } = await import('@clack/prompts');
-  const answer = await password({ message: question, output: process.stderr });
+  const answer = await password({ message: question, output: questionOutput() });
   if (isCancel(answer)) throw new CancelledError();
   return answer ?? '';
+}
+
+/** A terminal that does not know its width says 0, as a container's may: questions would have one character on a line. */
+function questionOutput(): NodeJS.WriteStream {
+  if (!(process.stderr.columns > 0)) process.stderr.columns = 80;
+  return process.stderr;
 }
 
 /**
@@ -139,7 +145,7 @@ export async function askHidden(question: string): Promise<string> {
  */
 export async function askYesNo(question: string): Promise<boolean> {
   const { confirm, isCancel } = await import('@clack/prompts');
-  const answer = await confirm({ message: question, initialValue: false, output: process.stderr });
+  const answer = await confirm({ message: question, initialValue: false, output: questionOutput() });
   if (isCancel(answer)) throw new CancelledError();
   return answer;
 }

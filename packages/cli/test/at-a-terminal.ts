@@ -11,7 +11,7 @@ import fcntl, json, os, pty, select, struct, sys, termios, time
 answers = json.loads(sys.argv[1])
 pid, fd = pty.fork()
 if pid == 0:
-    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 100, 0, 0))
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 24, int(os.environ['TYPIST_COLUMNS']), 0, 0))
     os.execv(sys.argv[2], sys.argv[2:])
 screen, unseen, until = b"", b"", time.monotonic() + 20
 while time.monotonic() < until:
@@ -34,12 +34,12 @@ export async function atTerminal(
   box: Sandbox,
   args: readonly string[],
   answers: readonly Answer[],
-  { environment = {} }: Pick<RunOptions, 'environment'> = {},
+  { environment = {}, columns = 100 }: Pick<RunOptions, 'environment'> & { readonly columns?: number } = {},
 ): Promise<{ readonly exitCode: number; readonly screen: string }> {
   const line = ['-c', typist, JSON.stringify(answers), process.execPath, clefPath, ...args];
   const ran = await runPeer('python3', line, {
     cwd: box.folder,
-    environment: { ...box.environment, TERM: 'xterm', ...environment },
+    environment: { ...box.environment, TERM: 'xterm', TYPIST_COLUMNS: String(columns), ...environment },
   });
   if (ran.exitCode !== 0) throw new Error(ran.stderr);
   const { exitCode, screen, unanswered } = JSON.parse(ran.stdout);

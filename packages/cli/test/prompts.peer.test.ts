@@ -40,6 +40,12 @@ describe.runIf(hasPeer('python3'))('at a terminal', () => {
     expect((await succeed(box.clef(['get', cell, 'PW']))).stdout).toBe('CANARY-b81f-typed');
   });
 
+  it('a question stays on its line where the terminal does not know its width', async () => {
+    const box = await sandboxWith({ A: 'one' });
+    const set = await atTerminal(box, ['set', cell, 'PW'], [['Value of PW', 'x1\r']], { columns: 0 });
+    expect(set.exitCode).toBe(0);
+  });
+
   it('A08: nothing typed is refused', async () => {
     const box = await sandboxWith({ A: 'one' });
     expect(await atTerminal(box, ['set', cell, 'PW'], [['Value of PW', '\r']])).toMatchObject({
