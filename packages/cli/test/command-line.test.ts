@@ -129,6 +129,18 @@ const wrongLines: readonly Row[] = [
   ),
   row('A22, A23: an unknown service', ['service', 'show', 'AGE-SECRET-KEY-1CANARY'], 4),
   row(
+    '--to that means nothing',
+    ['service', 'show', 'api', 'development', '--to', '/x'],
+    2,
+    /is for --iam and/,
+  ),
+  row(
+    'a source that the agent cannot read',
+    ['service', 'show', 'api', 'development', '--agent-env', '--to', 'x.json'],
+    2,
+    /wants an absolute path/,
+  ),
+  row(
     'A15: a duration that is none',
     ['pack', 'api', 'development', '--expires-in', '10m30'],
     2,

@@ -13,6 +13,10 @@ import { columns, printJson } from '../print.ts';
 import { UsageError } from '../usage-error.ts';
 
 export async function run(context: CommandContext, input: CommandInput): Promise<number> {
+  if (input.has('--iam') && input.has('--agent-env'))
+    throw new UsageError('"--iam" and "--agent-env" exclude each other', 'give one of them');
+  if (input.text('--to') !== undefined && !input.has('--iam') && !input.has('--agent-env'))
+    throw new UsageError('"--to" is for --iam and --agent-env', 'add one of them, or leave it out');
   const repository = await openRepository(context.world, context.directory);
   if (input.has('--iam')) return printIam(context, repository, input);
   if (input.has('--agent-env')) return printAgentSettings(context, repository, input);
@@ -58,7 +62,19 @@ async function printAgentSettings(
   repository: Repository,
   input: CommandInput,
 ): Promise<number> {
-  const settings = agentSettings(repository, targetOf(input, '--agent-env'));
+  const source = input.text('--to');
+  // What the agent reads: a path of its own machine, or an address.
+  if (source !== undefined && !/^(?:\/|https:\/\/|s3:\/\/|gs:\/\/)/.test(source))
+    throw new UsageError(
+      '"--to" with --agent-env wants an absolute path, or an address that the agent reads',
+      'write for example: --to s3://artifacts/api-gateway.json',
+    );
+  const settings = agentSettings(repository, {
+    ...targetOf(input, '--agent-env'),
+    ...(source !== undefined && { source }),
+  });
+  const missing = stillNeeded(settings);
+  if (missing.length > 0) terminal.talk(`note: the agent also needs ${missing.join(', and ')}`);
   if (json) return printJson(terminal, settings);
   await terminal.data(
     Object.entries(settings)
@@ -66,6 +82,18 @@ async function printAgentSettings(
       .join(''),
   );
   return 0;
+}
+
+/** What only the operator knows, in words. */
+function stillNeeded(settings: Readonly<Record<string, string>>): readonly string[] {
+  return [
+    ...('CLEF_AGENT_SOURCE' in settings
+      ? []
+      : ['CLEF_AGENT_SOURCE, which says where the artifact is (--to adds it)']),
+    ...('CLEF_AGENT_KMS_KEY' in settings
+      ? []
+      : ['CLEF_AGENT_AGE_KEY_FILE, which names the age key that opens it']),
+  ];
 }
 
 function targetOf(

@@ -161,13 +161,18 @@ export const serviceRows: readonly CommandDefinition[] = [
       {
         flag: '--to',
         value: 'destination',
-        summary: 'with --iam: where the artifact is published (s3://…, gs://…)',
+        summary:
+          'where the artifact is published (s3://…, gs://…): for --iam, and for --agent-env as its source',
       },
     ],
     examples: [
       {
-        line: 'clef service show api-gateway production --agent-env',
-        does: 'what to set where the agent runs',
+        line: 'clef service show api-gateway production --agent-env --to s3://artifacts/api-gateway.json > agent.env',
+        does: 'write the settings of its agent',
+      },
+      {
+        line: 'clef service show api-gateway production --iam --to s3://artifacts/api-gateway.json',
+        does: 'print the policies for CI and for the workload',
       },
     ],
     load: () => import('../commands/service-show.ts'),

@@ -103,16 +103,18 @@ export function showService(
 }
 
 /**
- * The settings that pin an agent to one identity: variable names to values. The source and the token file are the
- * operator's to choose.
+ * The settings that pin an agent to one identity: variable names to values. The token file is the operator's to choose, and
+ * so is the source, unless `source` names it.
  * @throws {ClefError} `unknown_service`.
  */
 export function agentSettings(
   { manifest }: Repository,
-  { service, environment }: { readonly service: string; readonly environment: string },
+  request: { readonly service: string; readonly environment: string; readonly source?: string },
 ): Readonly<Record<string, string>> {
+  const { service, environment, source } = request;
   const { seal, verify } = findServiceEnvironment(manifest, service, environment);
   return {
+    ...(source !== undefined && { CLEF_AGENT_SOURCE: source }),
     CLEF_AGENT_REPOSITORY: manifest.repository,
     CLEF_AGENT_IDENTITY: service,
     CLEF_AGENT_ENVIRONMENT: environment,
