@@ -6,10 +6,14 @@ import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { settle } from '../../packages/core/src/transaction/open-repository.ts';
 import { crashTree, seeded } from './power-loss.ts';
-import { scenarios } from './scenarios.ts';
+import { type Scenario, scenarios } from './scenarios.ts';
 import { judge, newBench, type Place, type Prepared, prepare, readTree } from './stage.ts';
 
-const treesPerCommand = process.env['CLEF_FAULT_SWEEP'] === 'full' ? 2000 : 80;
+const isFull = process.env['CLEF_FAULT_SWEEP'] === 'full';
+const treesOf = ({ isAlike }: Scenario): number => {
+  if (isFull) return 2000;
+  return isAlike === true ? 24 : 80;
+};
 const bench = newBench();
 afterAll(() => rmSync(bench, { recursive: true, force: true }));
 
@@ -71,7 +75,7 @@ describe.each(scenarios)('$name', (scenario) => {
     const prepared = await prepare(bench, scenario);
     const chance = seeded(17);
     const crashes: Crash[] = [];
-    for (let tree = 0; tree < treesPerCommand; tree += 1)
+    for (let tree = 0; tree < treesOf(scenario); tree += 1)
       crashes.push(
         await crash(prepared, tree % 8 === 7 ? prepared.log.length : tree % prepared.log.length, chance),
       );

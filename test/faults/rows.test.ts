@@ -11,6 +11,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { hostname } from 'node:os';
@@ -169,9 +170,8 @@ describe('what else happens meanwhile', () => {
       const outside = join(dirname(work), 'outside');
       mkdirSync(outside);
       renameSync(join(work, 'secrets/database'), join(work, 'secrets/moved'));
-      return spawn('ln', ['-s', outside, join(work, 'secrets/database')]);
+      symlinkSync(outside, join(work, 'secrets/database'));
     });
-    await sleep(50);
     expect([3, 8, 9]).toContain(ran.exitCode);
     expect(existsSync(join(dirname(place.work), 'outside', 'development.enc.yaml'))).toBe(false);
     removePlace(place);
@@ -307,7 +307,7 @@ describe('locks', () => {
     expect(listed.filter((key) => key.startsWith('W')).sort()).toEqual(stored.sort());
     expect(stored.length).toBeGreaterThan(100);
     removePlace(place);
-  }, 120_000);
+  }, 300_000);
 });
 
 describe('limits of the machine', () => {

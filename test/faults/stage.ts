@@ -90,7 +90,7 @@ export async function run(
       ...(fault === undefined ? {} : { CLEF_FAULT: JSON.stringify({ under, ...fault }) }),
     },
     stdio: 'capture',
-    timeoutSeconds: 60,
+    timeoutSeconds: 120,
     ...(step.input === undefined ? {} : { input: Buffer.from(step.input) }),
   });
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
