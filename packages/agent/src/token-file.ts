@@ -160,8 +160,14 @@ function generatedTokens(
     accepted: () => tokens,
     publish: async () => {
       const token = encode(generatedTokenPrefix + Buffer.from(world.randomBytes(32)).toString('base64url'));
-      created = await publishToken(setting, token, group, world);
+      // Before anybody can read it: who finds the file is not turned away.
       tokens = [token];
+      try {
+        created = await publishToken(setting, token, group, world);
+      } catch (error) {
+        tokens = [];
+        throw error;
+      }
     },
     withdraw: async () => {
       if (created !== undefined && (await stampOf(setting.path)) === created) await unlink(setting.path);

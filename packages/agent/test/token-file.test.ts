@@ -148,6 +148,14 @@ describe('INV-68, INV-69: a generated token file', () => {
     expect(tokens.accepted()).toEqual([]);
   });
 
+  test('it is accepted before anybody can find it', async () => {
+    const tokens = await openTokens(setting(), undefined, world);
+    const publishing = tokens.publish();
+    expect(tokens.accepted()).toHaveLength(1);
+    await publishing;
+    expect(texts(tokens.accepted())).toEqual([(await readFile(path, 'utf8')).trim()]);
+  });
+
   test('one that a killed agent left behind is made anew', async () => {
     const left = generatedTokenPrefix + 'x'.repeat(43);
     await provide(`${left}\n`);
