@@ -13,6 +13,9 @@ const shared = sandboxWith({ A: 'value of A', B: 'second' }).then((box) => {
   return box;
 });
 
+/** Nobody writes into it. */
+const still = sandboxWith({ A: 'value of A', B: 'second' });
+
 type Row = {
   readonly title: string;
   readonly args: readonly string[];
@@ -328,7 +331,7 @@ describe('streams', () => {
     ['completion bash', '{"shell":"bash"'],
     ['export database/development', '{"A":"value of A"'],
   ])('clef %s --json prints one JSON document', async (line, start) => {
-    const { clef } = await shared;
+    const { clef } = await still;
     const { stdout } = await succeed(clef([...line.split(' '), '--json']));
     expect(JSON.stringify(JSON.parse(stdout))).toMatch(
       new RegExp(`^${start.replaceAll(/[[\]{}]/g, '\\$&')}`),
