@@ -26,7 +26,7 @@ const agentGates: readonly (readonly [
   value: (figures: AgentFigures) => number,
   isMet: (value: number) => boolean,
 ])[] = [
-  ['at least 0.75 of the bare server', ({ ratio }) => ratio, (value) => value >= 0.75],
+  ['at least 0.85 of the bare server', ({ ratio }) => ratio, (value) => value >= 0.85],
   ['p99 within 1.5 times of the bare server', ({ p99Ratio }) => p99Ratio, (value) => value <= 1.5],
   [
     'ready within 180 ms of processor time over bare node',

@@ -83,6 +83,8 @@ function garbageCollector(): () => void {
       setFlagsFromString('--expose-gc');
       collect = runInNewContext('gc') as () => void;
       setFlagsFromString('--no-expose-gc');
+      // It collects in every pause, from which requests have to recover, and there is nothing to be gained any more.
+      setFlagsFromString('--no-memory-reducer');
       keepYoungSpaceSmall();
     }
     collect();
