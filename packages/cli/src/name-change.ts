@@ -16,7 +16,8 @@ export async function runRename(axis: Axis, context: CommandContext, input: Comm
   });
   return report(context, input, effect, () => {
     const { terminal } = context;
-    terminal.talk(`Renamed the ${axis} ${from} to ${to}: ${cellCount(effect)}, files moved byte for byte`);
+    const moved = effect.cells.length === 0 ? '' : ', files moved byte for byte';
+    terminal.talk(`Renamed the ${axis} ${from} to ${to}: ${cellCount(effect)}${moved}`);
     if (axis === 'environment' && effect.services.length > 0)
       terminal.talk(
         `note: agents of ${listSome(effect.services)} take artifacts of "${to}" only when they are configured for it`,
