@@ -466,6 +466,31 @@ describe('the KMS asked at each request', () => {
   });
 });
 
+test('F31: while the KMS keeps a new artifact waiting, the old one is answered at once, and it is asked only once', async () => {
+  await stage.publish({ secrets: { A: '1' } });
+  let isSilent = false;
+  let calls = 0;
+  const openKms = () => ({
+    ...stage.kms,
+    unwrap: (...question: Parameters<Stage['kms']['unwrap']>) => {
+      calls += 1;
+      return isSilent ? new Promise<never>(() => undefined) : stage.kms.unwrap(...question);
+    },
+  });
+  stage.run({}, { openKms });
+  await stage.until('/v1/ready', isReady);
+  isSilent = true;
+  await stage.publish({ secrets: { A: '2' } });
+  for (let tries = 0; tries < 200 && calls < 2; tries += 1)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  const asked = performance.now();
+  for (let count = 0; count < 50; count += 1) expect((await stage.ask('/v1/secrets')).text).toBe('{"A":"1"}');
+  expect((performance.now() - asked) / 50).toBeLessThan(100);
+  await stage.publish({ secrets: { A: '3' } });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(calls).toBe(2);
+});
+
 describe('starting', () => {
   test('wrong settings: all faults, exit 3; a person gets lines, a machine one JSON line', async () => {
     const machine = stage.run({ CLEF_AGENT_POLL: 'soon', CLEF_AGENT_SORCE: 'x' });

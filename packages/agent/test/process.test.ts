@@ -324,10 +324,35 @@ describe('with nothing but the role of a machine, against an emulated AWS KMS', 
     role: string,
     kind: InstanceKind,
     changes: Record<string, string> = {},
+    nodeOptions: readonly string[] = [],
   ): Promise<ChildHandle> {
     const { variables } = await emulator.instance(role, kind);
-    return stage.spawn({ ...variables, ...changes, CLEF_AGENT_KMS_KEY: emulator.awsKey.reference });
+    const all = { ...variables, ...changes, CLEF_AGENT_KMS_KEY: emulator.awsKey.reference };
+    return stage.spawn(all, [], nodeOptions);
   }
+
+  test.each([
+    ['ten minutes fast', 10],
+    ['ten minutes slow', -10],
+  ])('F37: a clock that is %s: the KMS says what time it is, and one more call opens', async (_, minutes) => {
+    const clock = join(stage.folder, 'clock.cjs');
+    await writeFile(
+      clock,
+      `const now = Date.now; const shifted = () => now() + ${minutes * 60_000}; Date.now = shifted;
+       globalThis.Date = class extends Date { constructor(...all) { super(...(all.length === 0 ? [shifted()] : all)); } };`,
+    );
+    await stage.publish({
+      seal: emulator.awsKey.reference,
+      kms: openKms({ environment: emulatorVariables(emulator) }),
+      packedAt: Date.now() - 3_000_000,
+      expiresInSeconds: 7_200,
+      secrets: { A: 'by role' },
+    });
+    const agent = await agentOn('api-gateway', 'ec2', {}, ['--require', clock]);
+    await agent.waitForLine(/"event":"ready"/, 30);
+    expect((await stage.ask('/v1/secrets')).text).toBe('{"A":"by role"}');
+    expect(emulator.calls()['aws.Decrypt']).toBe(2);
+  });
 
   test.each(['ec2', 'ecs'] as const)(
     'INV-62: %s: it opens in one call, whatever is asked of it',

@@ -121,20 +121,27 @@ describe('F45, F46: what is refused changes nothing', () => {
     ],
     ['an expired one', { ...A2, expiresAt: 1 }, 'refused:expired'],
   ] as const;
-  test.each(faults)('%s', async (_, bad, event) => {
-    const s = scene({ artifact: A1, reauthorize: 'never' });
-    await s.start();
-    s.source.artifact = bad;
-    await s.pass(hours(1));
-    expect(s.served()).toEqual({ A: '1' });
-    expect(s.judge.kmsCalls).toBe(1);
-    expect(s.refresh.status()).toMatchObject({ absence: undefined, problem: event.slice('refused:'.length) });
-    expect(s.events().filter((name) => name === event).length).toBeLessThanOrEqual(2);
-    s.source.artifact = A3;
-    await s.pass(seconds(61));
-    expect(s.served()).toEqual({ A: '3' });
-    expect(s.refresh.status().problem).toBeUndefined();
-  });
+  const modes = ['never', 'each-request'] as const;
+  test.each(modes.flatMap((mode) => faults.map(([title, bad, event]) => [title, mode, bad, event] as const)))(
+    '%s (reauthorize %s)',
+    async (_, reauthorize, bad, event) => {
+      const s = scene({ artifact: A1, reauthorize });
+      await s.start();
+      s.source.artifact = bad;
+      await s.pass(hours(1));
+      expect(s.served()).toEqual({ A: '1' });
+      expect(s.judge.kmsCalls).toBe(1);
+      expect(s.refresh.status()).toMatchObject({
+        absence: undefined,
+        problem: event.slice('refused:'.length),
+      });
+      expect(s.events().filter((name) => name === event).length).toBeLessThanOrEqual(2);
+      s.source.artifact = A3;
+      await s.pass(seconds(61));
+      expect(s.served()).toEqual({ A: '3' });
+      expect(s.refresh.status().problem).toBeUndefined();
+    },
+  );
 
   test('bytes that make the judge fall over are refused and the loop lives (F60)', async () => {
     const s = scene({ artifact: A1 });
