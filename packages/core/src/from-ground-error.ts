@@ -164,3 +164,12 @@ export function fromGroundError(
 export function uncapitalised(message: string): string {
   return /^[A-Z][a-z ]/.test(message) ? message.charAt(0).toLowerCase() + message.slice(1) : message;
 }
+
+/** A file that a person named on the command line and that is not there; `quoted` is its path, safe to show. */
+export function noSuchFile(quoted: string): ClefError {
+  return new ClefError({
+    code: 'bad_path',
+    message: `There is no file ${quoted}`,
+    hint: 'check the path, or use "-" for standard input',
+  });
+}

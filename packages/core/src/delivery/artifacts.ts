@@ -17,9 +17,10 @@ import { HostError, readRegularFile } from '@clef/host';
 import { isKmsKey } from '@clef/kms';
 import { decodeUtf8, StrictError } from '@clef/strict';
 import { ClefError } from '../errors.ts';
-import { fromGroundError } from '../from-ground-error.ts';
+import { fromGroundError, noSuchFile } from '../from-ground-error.ts';
 import { type KeyText, keyTextsFor } from '../keys/age-keys.ts';
 import { openCloudKeys } from '../keys/cloud-keys.ts';
+import { quoteName } from '../manifest/names.ts';
 import type { World } from '../world.ts';
 import { asRefusal, tooLarge } from './artifact-refusals.ts';
 import { type ArtifactTrust, readTrust, type TrustRequest } from './artifact-trust.ts';
@@ -56,6 +57,7 @@ export async function readArtifactFile(world: Pick<World, 'cwd'>, path: string):
     return await readRegularFile(real, { maxBytes: maxArtifactBytes });
   } catch (error) {
     if (error instanceof HostError && error.code === 'too_large') throw tooLarge();
+    if (error instanceof HostError && error.code === 'not_found') throw noSuchFile(quoteName(path));
     throw fromGroundError(error, doing);
   }
 }

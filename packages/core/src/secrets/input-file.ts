@@ -2,8 +2,7 @@
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { readRegularFile } from '@clef/host';
-import { ClefError } from '../errors.ts';
-import { fromGroundError } from '../from-ground-error.ts';
+import { fromGroundError, noSuchFile } from '../from-ground-error.ts';
 import { quoteName } from '../manifest/names.ts';
 import type { World } from '../world.ts';
 
@@ -19,13 +18,7 @@ export async function readInputFile(
   try {
     return await readRegularFile(await realpath(resolve(world.cwd, path)), { maxBytes });
   } catch (error) {
-    if (isMissing(error)) {
-      throw new ClefError({
-        code: 'bad_path',
-        message: `There is no file ${quoteName(path)}`,
-        hint: 'check the path, or use "-" for standard input',
-      });
-    }
+    if (isMissing(error)) throw noSuchFile(quoteName(path));
     throw fromGroundError(error, { action: `read ${quoteName(path)}` });
   }
 }
