@@ -1,5 +1,5 @@
 // What a person meets at a terminal: hidden questions, confirmations, the way back to the editor, the progress bar.
-import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { serve } from '../../../test/fakes/answer-json.ts';
@@ -132,18 +132,40 @@ describe.runIf(hasPeer('python3'))('at a terminal', () => {
       expect(editFoldersWith('CANARY-b81f')).toEqual([]);
     });
 
+    const keepsAll = {
+      '.vimrc':
+        "set nocompatible modeline modelines=5 backup writebackup backupdir=~/keep\nset undofile undodir=~/keep swapfile directory=~/keep viminfo='100,n~/.viminfo\n",
+      '.nanorc': 'set backup\nset backupdir "HOME/keep"\nset historylog\nset positionlog\nset locking\n',
+    };
+    const modeline = 'x vim: set fileencoding=utf-16 fileformat=dos :';
+
     it.each([
-      ['vim', 'vim -i NONE', ['old-CANARY-b81f', ':%s/old-CANARY-b81f/new-CANARY-b81f/\r:wq\r']],
-      ['nano', 'nano', ['old-CANAR', '\u001cold-CANARY-b81f\rnew-CANARY-b81f\ry\u000f\r\u0018']],
+      ['vim', 'vim', ['old-CANARY-b81f', ':1,$yank\r:%s/old-CANARY-b81f/new-CANARY-b81f/\r:wq\r']],
+      ['vim', 'vi', ['old-CANARY-b81f', ':1,$yank\r:%s/old-CANARY-b81f/new-CANARY-b81f/\r:wq\r']],
+      // For root nano takes the home of the password file.
+      [
+        'nano',
+        'nano --rcfile=HOME/.nanorc',
+        ['old-CANAR', '\u001cold-CANARY-b81f\rnew-CANARY-b81f\ry\u000f\r\u0018'],
+      ],
     ] as const)(
-      'INV-18: in the real %s, and no file of the home or the repository holds a value',
+      'INV-18: in the real %s ("%s"), set to keep copies in the home: no file there holds a value, and a modeline sets nothing',
       async (peer, editor, answer) => {
         hasPeer(peer);
-        const box = await sandboxWith({ A: 'old-CANARY-b81f' });
-        const ran = await atTerminal(box, ['edit', cell], [answer], { environment: { EDITOR: editor } });
+        const box = await sandboxWith({ A: 'old-CANARY-b81f', Z: modeline });
+        for (const name of ['keep', 'data']) mkdirSync(join(box.home, name));
+        for (const [name, text] of Object.entries(keepsAll))
+          box.write(`../home/${name}`, text.replace('HOME', box.home));
+        const environment = {
+          EDITOR: editor.replace('HOME', box.home),
+          XDG_DATA_HOME: join(box.home, 'data'),
+        };
+        const ran = await atTerminal(box, ['edit', cell], [answer], { environment });
         expect(ran).toMatchObject({ exitCode: 0, screen: expect.stringContaining('1 changed') });
         expect((await succeed(box.clef(['get', cell, 'A']))).stdout).toBe('new-CANARY-b81f');
+        expect((await succeed(box.clef(['get', cell, 'Z']))).stdout).toBe(modeline);
         expect(filesWith(box, 'CANARY-b81f')).toEqual([]);
+        expect(readdirSync(join(box.home, 'keep'))).toEqual([]);
         expect(editFoldersWith('CANARY-b81f')).toEqual([]);
       },
     );

@@ -1,9 +1,21 @@
-// A person's editor: a command line from the person's own environment, split without a shell, on one file.
+// A person's editor: a command line from the person's own environment, split without a shell, on one file. Vim, Neovim and
+// nano are told to keep no copy elsewhere, whatever their configuration says; a text that has modelines sets no option.
+import { realpathSync } from 'node:fs';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { type ChildExit, runChild } from './child.ts';
 import { HostError } from './host-error.ts';
 import { splitWords } from './split-words.ts';
 
 const usualEditors = ['vim', 'nano', 'vi'] as const;
+
+// The first holds from before the text is read, the second when it may be written: by then all of the configuration is in force.
+const quietVim = [
+  '-n',
+  '--cmd',
+  'silent! autocmd BufReadPre * setlocal nomodeline noswapfile',
+  '-c',
+  'silent! set nobackup nowritebackup | silent! set noundofile | silent! set viminfo=',
+];
 
 /**
  * Opens a file in an editor and waits for its end. Signals are passed on to it.
@@ -22,8 +34,12 @@ export async function runEditor(
     readonly environment: Readonly<Record<string, string | undefined>>;
   },
 ): Promise<ChildExit> {
-  const run = (command: string, args: readonly string[]): Promise<ChildExit> =>
-    runChild({ command, args: [...args, path], cwd, environment, stdio: 'inherit', forwardSignals: true });
+  const run = (command: string, given: readonly string[]): Promise<ChildExit> => {
+    const quiet = quietly(programOf(command, environment['PATH']), dirname(path));
+    const args = [...given, ...quiet.args, path];
+    const variables = { ...environment, ...quiet.variables };
+    return runChild({ command, args, cwd, environment: variables, stdio: 'inherit', forwardSignals: true });
+  };
   if (commandLine !== undefined && commandLine !== '') {
     const [command = '', ...args] = splitWords(commandLine) ?? [];
     if (command === '') throw notFound('A quote in the editor command is not closed');
@@ -37,6 +53,31 @@ export async function runEditor(
     }
   }
   throw notFound('There is no editor');
+}
+
+/** What keeps all that is edited in its folder: nano's backups, and the words that one searched for. */
+function quietly(
+  program: string,
+  folder: string,
+): { readonly args: readonly string[]; readonly variables?: Readonly<Record<string, string>> } {
+  if (/^[gn]?vim\b/.test(program)) return { args: quietVim };
+  if (program !== 'nano') return { args: [] };
+  return { args: [`--backupdir=${folder}`], variables: { XDG_DATA_HOME: folder } };
+}
+
+/** The name of what is run in the end: "vi" is often a link to Vim. */
+function programOf(command: string, path = ''): string {
+  const places = command.includes('/')
+    ? [command]
+    : path.split(delimiter).map((folder) => join(folder, command));
+  for (const place of places) {
+    try {
+      return basename(realpathSync(place));
+    } catch {
+      // Not there: the next folder may have it.
+    }
+  }
+  return basename(command);
 }
 
 function notFound(message: string): HostError {

@@ -157,7 +157,7 @@ export const secretRows: readonly CommandDefinition[] = [
     name: 'edit',
     summary: 'Edit the values of a cell in your editor',
     details:
-      'Opens $VISUAL or $EDITOR on the values, in a folder in memory that only you can enter and that is removed afterwards; where there is no such folder, nothing is opened. Names, values and the schema are checked when you save; on a terminal you can go back to a text with mistakes. Values that you leave alone keep their ciphertext.\n\nWhat an editor keeps elsewhere is its own affair: Vim writes deleted and copied text to ~/.viminfo, which EDITOR="vim -i NONE" turns off.',
+      'Opens $VISUAL or $EDITOR on the values, in a folder in memory that only you can enter and that is removed afterwards; where there is no such folder, nothing is opened. Names, values and the schema are checked when you save; on a terminal you can go back to a text with mistakes. Values that you leave alone keep their ciphertext.\n\nVim, Neovim and nano are told to keep no copy elsewhere (swap, backup and undo files, ~/.viminfo), whatever their configuration says. What another editor or a plugin keeps is its own affair.',
     arguments: [cell],
     options: [
       { flag: '--create', summary: 'create the namespace although its name is close to an existing one' },
