@@ -1,10 +1,14 @@
 // Command lines and surroundings that nobody plans for, by the rows of the catalogue.
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { sandbox, sandboxWith, succeed } from './run-clef.ts';
 
 const cell = 'database/development';
+const sshFile = fileURLToPath(new URL('../../sops/test/ssh-keys/ed25519-open', import.meta.url));
+const sshKey = readFileSync(sshFile, 'utf8');
+const sshLine = readFileSync(`${sshFile}.pub`, 'utf8').trim();
 const shared = sandboxWith({ A: 'value of A', B: 'second' });
 
 describe('A22: what excludes each other is refused with 2, before anything is asked or written', () => {
@@ -133,6 +137,38 @@ describe('H12: a home that is none', () => {
     expect(read.stderr).not.toMatch(/bug|undefined/);
     const { stdout } = await succeed(box.shell('ls -A'));
     expect(stdout.trim().split('\n')).toEqual(['.clef', 'clef.yaml', 'secrets']);
+  });
+});
+
+describe('H12: a home that no folder can be found in', () => {
+  it.concurrent.each([
+    ['empty', 'HOME='],
+    ['relative', 'HOME=home'],
+  ])(
+    'HOME is %s: what needs no home works, the rest says what to set; no key comes from the repository',
+    async (_, home) => {
+      const box = await sandboxWith({ A: 'one' });
+      const run = (line: string) => box.shell(`${home} $CLEF ${line}`);
+      for (const line of ['version', 'list', `list ${cell}`, 'recipients list', 'namespace add web'])
+        expect(await run(line), line).toMatchObject({ exitCode: 0 });
+      for (const line of ['key list', 'key generate', 'init', `get ${cell} A`, `exec ${cell} -- true`]) {
+        const { exitCode, stdout, stderr } = await run(line);
+        expect([line, stdout, exitCode]).toEqual([line, '', line.startsWith('exec') ? 125 : 3]);
+        expect(stderr).toMatch(/HOME is not an absolute path\nTry: set CLEF_CONFIG_DIR/);
+      }
+      expect((await run('doctor')).stdout).toMatch(/^ok +git +git \d[^]*^PROBLEM +keys +.*HOME is not/m);
+      for (const folder of ['', 'home/']) box.write(`${folder}.ssh/id_ed25519`, sshKey);
+      box.write('a.yaml', 'A: one\n');
+      await succeed(box.shell(`$CLEF sops encrypt --in-place --age '${sshLine}' a.yaml`));
+      expect(await run('sops decrypt a.yaml')).toMatchObject({ exitCode: 128, stdout: '' });
+    },
+  );
+
+  it("HOME is not set: the home is that of the system's list of users", async () => {
+    const box = await sandboxWith({ A: 'one' });
+    const read = await box.shell(`CLEF_CONFIG_DIR="$HOME/.config/clef" env -u HOME $CLEF get ${cell} A`);
+    expect(read).toMatchObject({ exitCode: 0, stdout: 'one' });
+    expect(await box.shell('env -u HOME $CLEF list')).toMatchObject({ exitCode: 0 });
   });
 });
 

@@ -35,7 +35,7 @@ async function askGit(world: World, folder: string, args: readonly string[]): Pr
 
 /** The version of git, such as 2.39.5; `undefined` where there is none. */
 export async function gitVersion(world: World): Promise<string | undefined> {
-  const answer = await askGit(world, world.homeDirectory, ['--version']);
+  const answer = await askGit(world, world.cwd, ['--version']);
   return /(\d+(?:\.\d+)+)/.exec(answer?.text ?? '')?.[1];
 }
 

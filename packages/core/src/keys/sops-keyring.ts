@@ -157,7 +157,11 @@ function sources(world: World, recipients: readonly string[]): readonly Source[]
       const text = decodeUtf8(await outputOf(world, line, {}));
       return { identities: [parseSshIdentity(text)] };
     }),
-    ...(recipients.some((recipient) => recipient.startsWith('ssh-')) ? ['id_ed25519', 'id_rsa'] : []).map(
+    // A home that is relative would be a folder of the repository, which has no say in keys.
+    ...(isAbsolute(homeDirectory) && recipients.some((recipient) => recipient.startsWith('ssh-'))
+      ? ['id_ed25519', 'id_rsa']
+      : []
+    ).map(
       (file): Source => ({
         name: `~/.ssh/${file}`,
         read: () => ifThere(sshFile(join(homeDirectory, '.ssh', file))),
