@@ -156,7 +156,7 @@ describe('H12: a home that no folder can be found in', () => {
         expect([line, stdout, exitCode]).toEqual([line, '', line.startsWith('exec') ? 125 : 3]);
         expect(stderr).toMatch(/HOME is not an absolute path\nTry: set CLEF_CONFIG_DIR/);
       }
-      expect((await run('doctor')).stdout).toMatch(/^ok +git +git \d[^]*^PROBLEM +keys +.*HOME is not/m);
+      expect((await run('doctor')).stdout).toMatch(/^ok +git +git \d[\s\S]*^PROBLEM +keys +.*HOME is not/m);
       for (const folder of ['', 'home/']) box.write(`${folder}.ssh/id_ed25519`, sshKey);
       box.write('a.yaml', 'A: one\n');
       await succeed(box.shell(`$CLEF sops encrypt --in-place --age '${sshLine}' a.yaml`));

@@ -70,14 +70,16 @@ function programOf(command: string, path = ''): string {
   const places = command.includes('/')
     ? [command]
     : path.split(delimiter).map((folder) => join(folder, command));
-  for (const place of places) {
-    try {
-      return basename(realpathSync(place));
-    } catch {
-      // Not there: the next folder may have it.
-    }
+  return basename(places.map(realPathOf).find((place) => place !== undefined) ?? command);
+}
+
+function realPathOf(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    // Not there: the next folder may have it.
+    return undefined;
   }
-  return basename(command);
 }
 
 function notFound(message: string): HostError {
