@@ -309,12 +309,14 @@ describe('exec', () => {
     expect(await refused(repository, () => childOf(repository, { command }))).toEqual(quietly(code));
   });
 
-  it('a pending key is warned of', async () => {
+  it('a pending key is warned of, unless it is not among the chosen', async () => {
     const repository = await repositoryWith({ [cell]: { A: 'one' } });
     repository.write(
       'secrets/database/development.meta.yaml',
       `${repository.read('secrets/database/development.meta.yaml')}pending: [LATER]\n`,
     );
+    await childOf(repository, { only: ['A'] });
+    expect(repository.notices).toEqual([]);
     await childOf(repository);
     expect(repository.notices).toEqual([
       { level: 'warning', message: '"LATER" in "database/development" is pending: it has no value yet' },

@@ -56,9 +56,12 @@ async function valuesFor(repository: Repository, request: ExecRequest): Promise<
   return values;
 }
 
+/** Of the keys that the child would get. */
 async function warnOfPending(repository: Repository, request: ExecRequest): Promise<void> {
+  const { only, except = [] } = request;
   for (const cell of chosenCells(repository, request)) {
     for (const name of await readPendingKeys(repository, cell)) {
+      if (only?.includes(name) === false || except.includes(name)) continue;
       repository.world.notify({
         level: 'warning',
         message: `"${name}" in "${cell.label}" is pending: it has no value yet`,
