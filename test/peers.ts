@@ -28,6 +28,7 @@ export type Peer =
   | 'docker'
   | 'kubectl'
   | 'systemd-analyze'
+  | 'chromium'
   | 'direnv'
   | 'unshare'
   | 'curl'
