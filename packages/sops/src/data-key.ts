@@ -22,6 +22,9 @@ import { type DataKey, dataKeyBytes, dataKeyFromBytes, type RandomBytes } from '
 // Local keys first: they cost nothing and ask no service.
 const defaultOrder: readonly StanzaList[] = ['age', 'pgp'];
 
+/** A key may be a program or a service, and whoever made the file chose how many groups it has. */
+const groupsAtOnce = 8;
+
 /** A fresh data key. */
 export function createDataKey(randomBytes: RandomBytes): DataKey {
   return dataKeyFromBytes(randomBytes(32));
@@ -37,7 +40,7 @@ export async function openDataKey(metadata: Metadata, keyring: Keyring): Promise
   const { keyGroups, shamirThreshold } = metadata;
   const open = openOnce(askOnce(keyring));
   const order = keyring.order ?? defaultOrder;
-  const results = await Promise.all(keyGroups.map((group) => firstThatOpens(inOrder(group, order), open)));
+  const results = await inTurns(keyGroups, (group) => firstThatOpens(inOrder(group, order), open));
   const secrets = results.filter((result): result is Uint8Array => result instanceof Uint8Array);
   const key = keyGroups.length > 1 ? await joinShares(secrets, shamirThreshold) : secrets[0];
   if (key !== undefined) return dataKeyFromBytes(key);
@@ -102,6 +105,20 @@ async function wrapForAll(
 
 function typeOf(recipient: Recipient): MasterKeyType {
   return masterKeyTypes[recipient.type];
+}
+
+/** What `work` gives for each item, in their order; at most {@link groupsAtOnce} are worked on together. */
+async function inTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
+  const results: R[] = [];
+  const waiting = [...items.entries()].reverse();
+  const takeTurns = async (): Promise<void> => {
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const [index, item] = next;
+      results[index] = await work(item);
+    }
+  };
+  await Promise.all(Array.from({ length: groupsAtOnce }, takeTurns));
+  return results;
 }
 
 function inOrder(group: KeyGroup, order: readonly StanzaList[]): Stanza[] {

@@ -124,6 +124,28 @@ describe('key groups', () => {
     expect(keyGroupsOf(shared)).toEqual({ groups: [[a.recipient, b.recipient]], threshold: 1 });
   });
 
+  it('C07: a file with hundreds of groups has few keys tried at a time, in which programs and services are asked', async () => {
+    const many = Array.from({ length: 200 }, (_, index) => [
+      {
+        type: 'gcp_kms' as const,
+        resourceId: `projects/p/locations/l/keyRings/r/cryptoKeys/k${index}`,
+      },
+    ]);
+    const file = await encrypt({ groups: many, threshold: 200 });
+    const calls = { total: 0, running: 0, most: 0 };
+    const unwrap: typeof fakeCloud.unwrap = async (...question) => {
+      calls.total += 1;
+      calls.running += 1;
+      calls.most = Math.max(calls.most, calls.running);
+      await new Promise(setImmediate);
+      calls.running -= 1;
+      return fakeCloud.unwrap(...question);
+    };
+    const key = await unwrapDataKey(file, { kms: { ...fakeCloud, unwrap } });
+    expect(flatValues(decryptTree(file, key))).toEqual({ A: '1' });
+    expect(calls).toEqual({ total: 200, running: 0, most: 8 });
+  });
+
   it('take a newcomer into the first group: new shares, the same data key, values and MAC', async () => {
     const file = await encrypt({ groups, threshold: 2 });
     const key = await unwrapDataKey(file, keysOf(a, b));
