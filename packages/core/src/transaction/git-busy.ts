@@ -1,7 +1,7 @@
 // git at work in the same tree: Clef waits until git has released its index. A merge or a rebase that waits for a person
 // is no reason to wait: that is when cells are repaired.
 
-import { lstat, readFile } from 'node:fs/promises';
+import { lstat, readFile, realpath } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClefError } from '../errors.ts';
@@ -31,9 +31,12 @@ export async function hasGit(root: string): Promise<boolean> {
   return (await indexLockOf(root)) !== undefined;
 }
 
-/** The path of git's lock on the index of the work tree around `root`; undefined outside of a work tree. */
+/**
+ * The path of git's lock on the index of the work tree around `root`; undefined outside of a work tree. Around the folder
+ * itself, as git has it: what is above a link to it is another tree.
+ */
 async function indexLockOf(root: string): Promise<string | undefined> {
-  for (let folder = root; ; folder = dirname(folder)) {
+  for (let folder = await realpath(root).catch(() => root); ; folder = dirname(folder)) {
     const entry = join(folder, '.git');
     const facts = await lstat(entry).catch(() => undefined);
     if (facts?.isDirectory()) return join(entry, 'index.lock');

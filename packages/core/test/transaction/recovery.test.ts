@@ -356,6 +356,19 @@ describe('a journal that came with the repository', () => {
     expect(told).toEqual([expect.stringMatching(refused)]);
   });
 
+  it('INV-110: nor where somebody names the folder by a link from outside of the work tree', async () => {
+    const outside = await mkdtemp(join(tmpdir(), 'clef-link-'));
+    root = join(root, 'below');
+    await mkdir(join(root, '.clef'), { recursive: true });
+    await halfDone();
+    await commitAll(join(root, '..'));
+    await symlink(root, join(outside, 'link'));
+    await settle({ ...world(), environment: { PATH: process.env['PATH'] } }, join(outside, 'link'));
+    await rm(outside, { recursive: true });
+    root = join(root, '..');
+    expect(told).toEqual([expect.stringMatching(refused)]);
+  });
+
   it('INV-110: nor a plan, which would remove files', async () => {
     await writeTree(root, { '.clef-tmp-x': 'x' });
     await record(journalOf([], { discard: ['.clef-tmp-x'] }), 'journal.plan');
