@@ -39,6 +39,20 @@ it('INV-110: a folder that a repository makes look like one without a work tree 
   expect(() => readFileSync(trace)).toThrow(/ENOENT/);
 });
 
+it.each([
+  ['', 'no PATH at all'],
+  ['.', 'the folder itself'],
+  ['/nowhere:', 'an entry that is empty, as of PATH=$PATH:$UNSET'],
+  ['/nowhere:tools:', 'a folder of the repository'],
+])('INV-110: a git that lies in the repository is never run: PATH=%j, %s', async (path) => {
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, 'tools'));
+  for (const program of ['git', 'tools/git'])
+    writeFileSync(join(folder, program), '#!/bin/sh\necho /mallory\n', { mode: 0o755 });
+  const { world } = emptyWorld({ cwd: folder });
+  expect(await gitState(withVariables(world, { PATH: path }), folder)).not.toHaveProperty('top');
+});
+
 describe('init', () => {
   it("the article's next line works, outside git too", async () => {
     const { world } = emptyWorld({ cwd: temporaryFolder() });

@@ -2,6 +2,7 @@
 // nano are told to keep no copy elsewhere, whatever their configuration says; a text that has modelines sets no option.
 import { realpathSync } from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
+import { withAbsolutePath } from './absolute-path.ts';
 import { type ChildExit, runChild } from './child.ts';
 import { HostError } from './host-error.ts';
 import { splitWords } from './split-words.ts';
@@ -34,10 +35,11 @@ export async function runEditor(
     readonly environment: Readonly<Record<string, string | undefined>>;
   },
 ): Promise<ChildExit> {
+  const own = withAbsolutePath(environment);
   const run = (command: string, given: readonly string[]): Promise<ChildExit> => {
-    const quiet = quietly(programOf(command, environment['PATH']), dirname(path));
+    const quiet = quietly(programOf(command, own['PATH']), dirname(path));
     const args = [...given, ...quiet.args, path];
-    const variables = { ...environment, ...quiet.variables };
+    const variables = { ...own, ...quiet.variables };
     return runChild({ command, args, cwd, environment: variables, stdio: 'inherit', forwardSignals: true });
   };
   if (commandLine !== undefined && commandLine !== '') {

@@ -1,4 +1,5 @@
 // The machine's edge: safe files and the only way to start a child process.
+export { withAbsolutePath } from './absolute-path.ts';
 export {
   type ChildConversation,
   type ChildExit,
@@ -11,7 +12,11 @@ export {
 } from './child.ts';
 export { deferSignals } from './defer-signals.ts';
 export { runEditor } from './editor.ts';
-export { checkEnvironmentName, isOwnVariable, withoutOwnVariables } from './environment-names.ts';
+export {
+  checkEnvironmentName,
+  isOwnVariable,
+  withoutOwnVariables,
+} from './environment-names.ts';
 export {
   createFileExclusive,
   ensurePrivateDirectory,

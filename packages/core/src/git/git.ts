@@ -1,5 +1,6 @@
-// The questions that Clef asks git. Clef never changes a user's tree or index; `git` is found on PATH and runs without a shell.
-import { HostError, runChild } from '@clef/host';
+// The questions that Clef asks git. Clef never changes a user's tree or index; `git` is found on PATH, never in the
+// folder that one stands in, and runs without a shell.
+import { HostError, runChild, withAbsolutePath } from '@clef/host';
 import { ClefError } from '../errors.ts';
 import { uncapitalised } from '../from-ground-error.ts';
 import type { World } from '../world.ts';
@@ -16,7 +17,7 @@ async function askGit(world: World, folder: string, args: readonly string[]): Pr
       // A folder of a repository may be made to look like a repository without a work tree, whose configuration is code.
       args: ['-c', 'safe.bareRepository=explicit', ...args],
       cwd: folder,
-      environment: { ...world.environment, GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C' },
+      environment: { ...withAbsolutePath(world.environment), GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C' },
       stdio: 'capture',
       timeoutSeconds: 30,
     });

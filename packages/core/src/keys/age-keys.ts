@@ -1,7 +1,7 @@
 // How a person's private keys are found: by the person's own variables, in Clef's own list, and last where SOPS would look.
 // Nothing in a repository has a say in it.
 import { isAbsolute, join } from 'node:path';
-import { HostError, runChild } from '@clef/host';
+import { HostError, runChild, withAbsolutePath } from '@clef/host';
 import { type AgeIdentity, recipientOf } from '@clef/sops';
 import { ClefError } from '../errors.ts';
 import type { World } from '../world.ts';
@@ -151,7 +151,7 @@ async function outputOf(world: World, name: string, commandLine: string): Promis
       command,
       args,
       cwd: world.cwd,
-      environment: world.environment,
+      environment: withAbsolutePath(world.environment),
       stdio: 'capture',
       maxOutputBytes: maxKeyFileBytes,
       timeoutSeconds: commandSeconds,

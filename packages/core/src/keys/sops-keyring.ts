@@ -1,7 +1,7 @@
 // The keys to try on a SOPS file: every source that SOPS knows, merged (spec sops-format, section 13), and the keys that
 // Clef keeps. A source that is not usable does not hide the others; it is told of only when none of them opens the file.
 import { isAbsolute, join, resolve } from 'node:path';
-import { HostError, readRegularFile, runChild, splitWords } from '@clef/host';
+import { HostError, readRegularFile, runChild, splitWords, withAbsolutePath } from '@clef/host';
 import {
   type AgeIdentity,
   type DataKey,
@@ -237,7 +237,7 @@ async function outputOf(
     command,
     args,
     cwd: world.cwd,
-    environment: { ...world.environment, ...more },
+    environment: { ...withAbsolutePath(world.environment), ...more },
     stdio: 'capture',
     maxOutputBytes: maxKeyFileBytes,
     timeoutSeconds: commandSeconds,

@@ -4,7 +4,7 @@ import { constants } from 'node:fs';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { checkEnvironmentName, runChild } from '@clef/host';
+import { checkEnvironmentName, runChild, withAbsolutePath } from '@clef/host';
 import { entriesOf, formatPlainTree, type Leaf, type Tree } from '@clef/sops';
 import { decodeUtf8, escapeControl, StrictError } from '@clef/strict';
 import { ClefError } from '../errors.ts';
@@ -151,7 +151,7 @@ async function makePipe(world: World, path: string): Promise<void> {
     runChild({
       command: 'mkfifo',
       args: ['-m', '600', path],
-      environment: world.environment,
+      environment: withAbsolutePath(world.environment),
       stdio: 'capture',
     }),
   );

@@ -1,7 +1,7 @@
 // A journal that git tracks came with the repository: somebody wrote it who wants files renamed or removed here. One that
 // Clef wrote on this machine is ignored by git and never committed.
 
-import { HostError, runChild } from '@clef/host';
+import { HostError, runChild, withAbsolutePath } from '@clef/host';
 import type { World } from '../world.ts';
 import { hasGit } from './git-busy.ts';
 
@@ -39,6 +39,8 @@ export async function isTracked(
 
 /** A hook of git runs us with an index and a work tree of its own. */
 function withoutGit(environment: World['environment']): Record<string, string | undefined> {
-  const kept = Object.entries(environment).filter(([name]) => !name.toUpperCase().startsWith('GIT_'));
+  const kept = Object.entries(withAbsolutePath(environment)).filter(
+    ([name]) => !name.toUpperCase().startsWith('GIT_'),
+  );
   return { ...Object.fromEntries(kept), GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C' };
 }

@@ -1,6 +1,6 @@
 // PGP stanzas: `enc` is an armored message that the GnuPG program encrypted and decrypts, as with the real tool. Which
 // program runs and with which environment is the caller's choice; nothing in a file can choose it.
-import { HostError, runChild } from '@clef/host';
+import { HostError, runChild, withAbsolutePath } from '@clef/host';
 import { formatTimestamp } from '@clef/strict';
 import { SopsError } from '../sops-error.ts';
 import { mappingOf, stringLeaf } from '../tree.ts';
@@ -100,7 +100,7 @@ async function run(
     return await runChild({
       command,
       args,
-      environment,
+      environment: withAbsolutePath(environment),
       stdio: 'capture',
       input,
       maxOutputBytes,
