@@ -128,7 +128,7 @@ const dangerousNames = new Set([
 
 const dangerousPrefixes = [
   ...['LD_', 'DYLD_', 'GIT_CONFIG', 'GIT_TRACE', 'NPM_CONFIG_', 'COR_', 'CORECLR_'],
-  ...['AWS_ENDPOINT_URL', 'SSL_CERT_', 'CLEF_', 'SOPS_'],
+  ...['AWS_ENDPOINT_URL', 'SSL_CERT_', 'CLEF_', 'SOPS_', 'BASH_FUNC_', '__BASH_FUNC<'],
 ];
 
 /**
@@ -138,12 +138,20 @@ const dangerousPrefixes = [
  */
 export function checkEnvironmentName(name: string): 'ok' | 'malformed' | 'dangerous' {
   if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name)) return 'malformed';
+  return isDangerousName(name) ? 'dangerous' : 'ok';
+}
+
+/**
+ * Whether a name is dangerous whatever its form, for a child that gets malformed ones too: `BASH_FUNC_ls%%` is a function of
+ * bash, `npm_config_script-shell` a program that npm runs.
+ */
+export function isDangerousName(name: string): boolean {
   const upper = name.toUpperCase();
-  const isDangerous =
+  return (
     dangerousNames.has(upper) ||
     upper.endsWith('_PROXY') ||
-    dangerousPrefixes.some((prefix) => upper.startsWith(prefix));
-  return isDangerous ? 'dangerous' : 'ok';
+    dangerousPrefixes.some((prefix) => upper.startsWith(prefix))
+  );
 }
 
 /** Variables that open secrets: of no use to a child process, and worth stealing (catalogue INV-94). */

@@ -14,6 +14,7 @@ export { deferSignals } from './defer-signals.ts';
 export { runEditor } from './editor.ts';
 export {
   checkEnvironmentName,
+  isDangerousName,
   isOwnVariable,
   withoutOwnVariables,
 } from './environment-names.ts';

@@ -4,7 +4,7 @@ import { constants } from 'node:fs';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { checkEnvironmentName, runChild, withAbsolutePath } from '@clef/host';
+import { isDangerousName, runChild, withAbsolutePath } from '@clef/host';
 import { entriesOf, formatPlainTree, type Leaf, type Tree } from '@clef/sops';
 import { decodeUtf8, escapeControl, StrictError } from '@clef/strict';
 import { ClefError } from '../errors.ts';
@@ -39,8 +39,7 @@ export async function execWithSopsEnv(world: World, request: ExecEnvRequest): Pr
   const { source, command } = await readForExec(world, request);
   const values = environmentOf(await decryptSource(world, source, request), source.name);
   for (const name of values.keys()) {
-    if (request.allowedEnvironmentNames.includes(name) || checkEnvironmentName(name) !== 'dangerous')
-      continue;
+    if (request.allowedEnvironmentNames.includes(name) || !isDangerousName(name)) continue;
     throw new SopsOperationError('generic', {
       code: 'dangerous_name',
       message: `The name "${escapeControl(name)}" would change how programs run as soon as it is a variable`,

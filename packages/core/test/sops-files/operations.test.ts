@@ -266,6 +266,21 @@ describe('the plaintext stays off the disk', () => {
   });
 
   it.each([
+    ['a function of bash', 'BASH_FUNC_true%%'],
+    ['the same as some systems write it', '__BASH_FUNC<true>()'],
+    ['a program that npm runs', 'npm_config_script-shell'],
+  ])('INV-93: exec-env: refuses %s, which no shell could read as a variable', async (_, name) => {
+    const { world, write } = person();
+    write('a.json', JSON.stringify({ [name]: '() { echo mallory; }' }));
+    await encryptSopsFile(world, { file: 'a.json', readInput, ...toAlice, inPlace: true });
+    const request = { file: 'a.json', readInput, command: 'exit 9', pristine: false };
+    expect(await outcomeOf(execWithSopsEnv(world, { ...request, allowedEnvironmentNames: [] }))).toBe(
+      'generic',
+    );
+    expect(await execWithSopsEnv(world, { ...request, allowedEnvironmentNames: [name] })).toBe(9);
+  });
+
+  it.each([
     ['read once', 'grep -q canary-7151 {} && exit 9', 9],
     ['read in part', 'head -c 1 {} >/dev/null; exit 8', 8],
     ['never read', 'exit 7', 7],
