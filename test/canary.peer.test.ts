@@ -144,7 +144,7 @@ describe.runIf(hasPeer('strace'))('the canary', () => {
     await succeed(box.shell('git gc --quiet --prune=now'));
     expect(filesThatHold(join(box.folder, '..'))).toEqual([]);
     expect(filesThatHold(join(clefPath, '../../dist'))).toEqual([]);
-    const edited = runs.flatMap(({ argv }) => argv.join('\n').match(/\/dev\/shm\/clef-edit-\w+/g) ?? []);
+    const edited = runs.flatMap(({ argv }) => argv.join('\n').match(/\/dev\/shm\/clef-edit-[\w-]+/g) ?? []);
     expect(edited.length).toBeGreaterThan(0);
     expect(edited.filter((folder) => existsSync(folder))).toEqual([]);
 

@@ -1,6 +1,15 @@
 // `clef edit`: a script in the place of an editor sees the values in memory alone; what it does not touch comes back byte for
 // byte, and what somebody typed is not lost to a mistake.
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { findMemoryFolder, HostError, startChild, withPrivateFolder } from '@clef/host';
@@ -460,28 +469,58 @@ describe('storage', () => {
     expect(existsSync(folder)).toBe(false);
   });
 
+  async function startEditing(prefix: string, then: string) {
+    const host = JSON.stringify(new URL('../../host/src/index.ts', import.meta.url).href);
+    const program = `
+      import { withPrivateFolder } from ${host};
+      import { writeFileSync } from 'node:fs';
+      await withPrivateFolder('/dev/shm', '${prefix}', async (folder) => {
+        writeFileSync(folder + '/x', 'x');
+        console.log('folder ' + folder);
+        ${then}
+      });`;
+    const child = await startChild({
+      command: process.execPath,
+      args: ['--import', 'tsx', '--conditions=clef-source', '--input-type=module', '-e', program],
+      environment: { PATH: process.env['PATH'], HOME: temporaryFolder() },
+    });
+    const folder = (await child.waitForLine(/^folder /, 30)).slice('folder '.length);
+    return { child, folder };
+  }
+  const wait = 'await new Promise((done) => setTimeout(done, 60000));';
+
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'exit'] as const)(
     'and after %s while nobody else listens',
     async (how) => {
-      const host = JSON.stringify(new URL('../../host/src/index.ts', import.meta.url).href);
-      const program = `
-      import { withPrivateFolder } from ${host};
-      import { writeFileSync } from 'node:fs';
-      await withPrivateFolder('/dev/shm', 'clef-test-', async (folder) => {
-        writeFileSync(folder + '/x', 'x');
-        console.log('folder ' + folder);
-        ${how === 'exit' ? 'process.exit(3);' : 'await new Promise((done) => setTimeout(done, 60000));'}
-      });`;
-      const child = await startChild({
-        command: process.execPath,
-        args: ['--import', 'tsx', '--conditions=clef-source', '--input-type=module', '-e', program],
-        environment: { PATH: process.env['PATH'], HOME: temporaryFolder() },
-      });
-      const folder = (await child.waitForLine(/^folder /, 30)).slice('folder '.length);
+      const { child, folder } = await startEditing('clef-test-', how === 'exit' ? 'process.exit(3);' : wait);
       if (how !== 'exit') process.kill(child.pid, how);
       const exit = await child.exited;
       expect(how === 'exit' ? exit.exitCode : exit.signal).toBe(how === 'exit' ? 3 : how);
       expect(existsSync(folder)).toBe(false);
     },
   );
+
+  it('INV-18: what SIGKILL leaves is removed by the next, and nothing of those who live or count elsewhere', async () => {
+    const prefix = `clef-test-${process.pid}-`;
+    const [killed, living] = await Promise.all([startEditing(prefix, wait), startEditing(prefix, wait)]);
+    const elsewhere = killed.folder.replace(/-(\d+)-(\d+)-(\w+)$/, '-1-$2-$3');
+    const link = killed.folder.replace(/\w+$/, 'link');
+    const outside = temporaryFolder();
+    writeFileSync(join(outside, 'kept'), '');
+    mkdirSync(elsewhere);
+    symlinkSync(outside, link);
+    process.kill(killed.child.pid, 'SIGKILL');
+    await killed.child.exited;
+    expect(existsSync(join(killed.folder, 'x'))).toBe(true);
+
+    await withPrivateFolder('/dev/shm', prefix, async () => undefined);
+
+    expect(
+      [killed.folder, living.folder, elsewhere, join(outside, 'kept')].map((path) => existsSync(path)),
+    ).toEqual([false, true, true, true]);
+    rmSync(elsewhere, { recursive: true });
+    rmSync(link);
+    process.kill(living.child.pid, 'SIGTERM');
+    await living.child.exited;
+  });
 });

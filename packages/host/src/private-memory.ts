@@ -1,7 +1,7 @@
 // A folder in memory for what must never be on a disk: only we can enter it, and it is gone when the work ends, also when a
-// signal ends us. (Nobody can clean up after SIGKILL; what is left is in memory until the machine restarts.)
+// signal ends us. After SIGKILL the next one to make such a folder removes what is left.
 import { rmSync } from 'node:fs';
-import { mkdtemp, rm, statfs } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, readlink, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const tmpfsType = 0x01021994;
@@ -29,19 +29,49 @@ async function isInMemory(place: string): Promise<boolean> {
   }
 }
 
-/** Runs `work` with a new folder of mode 0700 below `parent`, which is removed afterwards with all that is in it. */
+/**
+ * Runs `work` with a new folder of mode 0700 below `parent`, which is removed afterwards with all that is in it. First goes
+ * what processes that no longer live have left there under the same prefix.
+ */
 export async function withPrivateFolder<T>(
   parent: string,
   prefix: string,
   work: (folder: string) => Promise<T>,
 ): Promise<T> {
-  const folder = await mkdtemp(join(parent, prefix));
+  const processes = `${prefix}${await processSpace()}-`;
+  await removeAbandoned(parent, processes);
+  const folder = await mkdtemp(join(parent, `${processes}${process.pid}-`));
   const stop = removeWhenWeEnd(folder);
   try {
     return await work(folder);
   } finally {
     stop();
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Containers may share memory but count their processes apart: a number means nothing outside of its space. */
+async function processSpace(): Promise<string> {
+  const link = await readlink('/proc/self/ns/pid').catch(() => '');
+  return /^pid:\[(\d+)\]$/.exec(link)?.[1] ?? `unknown${process.pid}`;
+}
+
+async function removeAbandoned(parent: string, processes: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    const id = name.startsWith(processes) ? /^(\d+)-/.exec(name.slice(processes.length))?.[1] : undefined;
+    if (id === undefined || isAlive(Number(id))) continue;
+    const path = join(parent, name);
+    const found = await lstat(path).catch(() => undefined);
+    if (found?.isDirectory() && found.uid === process.getuid?.())
+      await rm(path, { recursive: true, force: true });
+  }
+}
+
+function isAlive(id: number): boolean {
+  try {
+    return process.kill(id, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 
