@@ -1,6 +1,6 @@
 // The token that clients must show: read from a file that somebody else provides (one or two lines, read again when it
 // changes), or made here once the agent listens, and removed when it ends. Never printed.
-import { chmod, lchown, lstat, readFile, unlink } from 'node:fs/promises';
+import { lstat, readFile, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
   createFileExclusive,
@@ -190,8 +190,10 @@ async function publishToken(
   try {
     if (isDefault) await ensurePrivateDirectory(dirname(path));
     await removeLeftover(path, world);
-    await createFileExclusive(path, new Uint8Array([...token, 0x0a]), { mode: 0o400 });
-    if (groupId !== undefined) await shareWithGroup(path, groupId);
+    // The group on the open file: by its path somebody else's could be meant, where others may write to the folder.
+    const shared =
+      groupId === undefined ? { mode: 0o400 } : { mode: 0o440, owner: { uid: -1, gid: groupId } };
+    await createFileExclusive(path, new Uint8Array([...token, 0x0a]), shared);
     return await stampOf(path);
   } catch (cause) {
     if (cause instanceof TokenFileError) throw cause;
@@ -212,11 +214,6 @@ async function removeLeftover(path: string, world: TokenWorld): Promise<void> {
   if (!text.startsWith(generatedTokenPrefix))
     throw new TokenFileError('exposed', 'was put there by somebody else meanwhile');
   await unlink(path);
-}
-
-async function shareWithGroup(path: string, groupId: number): Promise<void> {
-  await lchown(path, -1, groupId);
-  await chmod(path, 0o440);
 }
 
 async function findGroup(group: string): Promise<number> {

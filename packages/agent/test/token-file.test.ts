@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   chmod,
   chown,
@@ -13,6 +14,7 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { generatedTokenPrefix, openTokens, TokenFileError } from '../src/token-file.ts';
 
@@ -197,6 +199,28 @@ describe('INV-68, INV-69: a generated token file', () => {
       process.getgid?.(),
       process.getuid?.(),
     ]);
+  });
+
+  test('who may write to its folder has no other file given to the group in its place', async () => {
+    const victim = join(folder, 'victim');
+    await writeFile(victim, 'of somebody else', { mode: 0o700 });
+    await symlink(victim, join(folder, 'link'));
+    const racer = new Worker(
+      `const { lstatSync, renameSync } = require('node:fs');
+      const { parentPort, workerData: [link, path] } = require('node:worker_threads');
+      parentPort.postMessage('ready');
+      const end = Date.now() + 5000;
+      while (lstatSync(path, { throwIfNoEntry: false }) === undefined && Date.now() < end);
+      renameSync(link, path);`,
+      { eval: true, workerData: [join(folder, 'link'), path] },
+    );
+    const over = once(racer, 'exit');
+    await once(racer, 'message');
+    const tokens = await openTokens(setting(), String(process.getgid?.()), world);
+    await tokens.publish();
+    await over;
+    expect((await lstat(path)).isSymbolicLink()).toBe(true);
+    expect((await lstat(victim)).mode & 0o777).toBe(0o700);
   });
 
   test('an unknown group, or a folder that is not there, is an error and leaves nothing', async () => {

@@ -280,19 +280,20 @@ function stagedFile(path: string, temporary: string, directory: Directory): Stag
 }
 
 /**
- * Creates a file that must not exist yet, with exactly `mode` whatever the umask, and syncs it and its directory: with
+ * Creates a file that must not exist yet, with exactly `mode` whatever the umask, and syncs it and its directory. `owner` is
+ * set before anything is written. With
  * `isNameDurable: false` not the directory, so that after a crash of the machine it is there whole or not at all.
  * Throws `exists` when anything of that name is there, a dangling symbolic link too. Removes what it began on failure.
  */
 export async function createFileExclusive(
   path: string,
   bytes: Uint8Array,
-  options: { readonly mode: number; readonly isNameDurable?: boolean },
+  options: { readonly mode: number; readonly isNameDurable?: boolean; readonly owner?: FileOwner },
 ): Promise<void> {
   await attempt('create', path, async () => {
     const directory = await openDirectoryOf(path, undefined);
     try {
-      await createSynced(directory.at(basename(path)), bytes, options.mode);
+      await createSynced(directory.at(basename(path)), bytes, options.mode, options.owner);
       if (options.isNameDurable ?? true) await directory.sync();
     } finally {
       await directory.close();
