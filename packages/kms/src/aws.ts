@@ -99,15 +99,15 @@ function makeClient(sdk: Sdk, region: string, settings: KmsSettings, access: Aws
       // Else it only warns.
       throwOnRequestTimeout: true,
     },
-    ...access,
   };
-  const own = new sdk.KMSClient(common);
+  const own = new sdk.KMSClient({ ...common, ...access });
   const role = settings.aws?.role;
   const client =
     role === undefined
       ? own
       : new sdk.KMSClient({
           ...common,
+          ...access,
           credentials: roleCredentials(role, {
             ...common,
             ...readAwsAccess('STS', settings),
@@ -209,9 +209,9 @@ const codes: ReadonlyMap<string, KmsCode> = new Map<string, KmsCode>([
 
 /** Names the error in our own words: the service's, and the SDK's, may quote what was sent (catalogue K02). */
 function asKmsError(key: AwsKey, verb: KmsVerb, error: unknown): KmsError {
-  if (error instanceof GuardFailure) return new KmsError(error.code, error.message, { key: key.text });
   const hasNone = error instanceof CredentialsFailure;
   const found = hasNone ? error.cause : error;
+  if (found instanceof GuardFailure) return new KmsError(found.code, found.message, { key: key.text });
   const name = found instanceof Error ? found.name : '';
   const code = codes.get(name) ?? connectionCode(found) ?? (hasNone ? 'no_credentials' : codeOfStatus(error));
   const cause = new Error(codes.has(name) ? name : 'an error without a known name');

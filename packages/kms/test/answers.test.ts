@@ -398,6 +398,26 @@ describe.each([
     expect(performance.now() - before).toBeLessThan(15_000);
   });
 
+  it('INV-58: a redirect is not followed', async () => {
+    for (const status of [301, 302, 303, 307, 308]) {
+      server.answer(json(status, {}, { location: `${server.url}/elsewhere` }));
+      expect(await failure(open().unwrap(key, wrapped))).toMatchObject({ code: 'unavailable' });
+      expect(server.asked.map(({ path }) => path)).toEqual([expect.not.stringContaining('elsewhere')]);
+    }
+  });
+
+  it('F-34: reads 64 KiB of an answer and no more', async () => {
+    const good = JSON.stringify({
+      KeyId: arn,
+      Plaintext: base64(plaintext),
+      plaintext: base64(plaintext),
+      plaintextCrc32c: checksum(plaintext),
+    });
+    server.answer(text(200, good.padEnd(65_536)), text(200, good.padEnd(65_537)));
+    expect(await open().unwrap(key, wrapped)).toEqual(new Uint8Array(plaintext));
+    expect(await failure(open().unwrap(key, wrapped))).toMatchObject({ code: 'mismatch' });
+  });
+
   it('F-34: does not read an answer without an end', async () => {
     server.answer(endless);
     expect(await failure(open().unwrap(key, wrapped))).toMatchObject({ code: 'mismatch' });
@@ -429,6 +449,7 @@ describe('INV-111: endpoints', () => {
     'http://0.0.0.0:4566',
     'http://127.0.0.1.example.com',
     'http://example.com',
+    'http://notlocalhost',
     'ftp://127.0.0.1',
     'file:///etc/passwd',
     'https://user:password@example.com',

@@ -397,4 +397,25 @@ describe('another identity for AWS, which only "clef sops" asks for', () => {
     expect((await failure(kms.wrap(awsKey, secret))).code).toBe('bad_endpoint');
     expect(server.asked).toHaveLength(0);
   });
+
+  it('INV-111: nor is one that a configuration file names', async () => {
+    server.answer(wrapped);
+    const { AWS_ENDPOINT_URL, ...own } = here();
+    const lines = [
+      '[default]',
+      'services = far',
+      '[services far]',
+      'sts =',
+      '  endpoint_url = http://192.0.2.1',
+    ];
+    const variables = {
+      ...own,
+      AWS_ENDPOINT_URL_KMS: AWS_ENDPOINT_URL,
+      AWS_CONFIG_FILE: file('far-sts', `${lines.join('\n')}\n`),
+      AWS_SHARED_CREDENTIALS_FILE: '/nonexistent',
+    };
+    const kms = openWith(variables, { aws: { role }, attempts: 1, timeoutSeconds: 2 });
+    expect((await failure(kms.wrap(awsKey, secret))).code).toBe('bad_endpoint');
+    expect(server.asked).toHaveLength(0);
+  });
 });
