@@ -63,6 +63,8 @@ describe('the table of the kernel', () => {
     ['our own end only', [line(ours, theirs, '01', 1_000)], false],
     ['a connection that is closing', [line(theirs, ours, '06', 1_000)], false],
     ['another port', [line('0200007F:ABCE', ours, '01', 1_000)], false],
+    // Two connections may begin at one address and port, as long as they do not end at one.
+    ['their connection to another server', [line(theirs, '0100007F:1E64', '01', 1_000)], false],
     ['nothing', [], false],
     ['a user that is no number', [line(theirs, ours, '01', Number.NaN)], false],
   ])('%s', async (_, lines, isAllowed) => {

@@ -13,10 +13,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { Agent, request as httpRequest } from 'node:http';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, Server as NetServer, type Socket } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   errorReply,
   json,
@@ -120,6 +120,26 @@ describe('listening', () => {
       expect(await ask(socketPath, 'evil.example')).toBe(403);
       await server.close(0);
       expect(existsSync(socketPath)).toBe(false);
+    });
+
+    it('INV-80: from its first moment it is a socket for nobody else', async () => {
+      const socketPath = join(temporaryFolder(), 'agent.sock');
+      const { listen } = NetServer.prototype;
+      const modes: number[] = [];
+      const listening = vi.spyOn(NetServer.prototype, 'listen').mockImplementation(function (
+        this: NetServer,
+        ...where: unknown[]
+      ) {
+        Reflect.apply(listen, this, where);
+        modes.push(statSync(socketPath).mode & 0o777);
+        return this;
+      });
+      try {
+        await serverWith({ listen: { socketPath } });
+      } finally {
+        listening.mockRestore();
+      }
+      expect(modes).toEqual([0o600]);
     });
 
     it('INV-80: with a group, the socket is 0660 and its new directory 0750; one that is there is left alone', async () => {
@@ -562,6 +582,18 @@ describe('closing', () => {
     expect(answer.text).toContain('Connection: close');
     await closing;
     await server.close(0);
+  });
+
+  it('F-57: a connection that was just in use is answered once more', async () => {
+    const server = await serverWith({});
+    const socket = await open(server.port);
+    const said = endOf(socket, request(server.port));
+    await new Promise((resolve) => socket.once('data', resolve));
+    const closing = server.close(5);
+    await pause(70);
+    socket.write(request(server.port));
+    expect((await said).match(/HTTP\/1\.1 200/g)).toHaveLength(2);
+    await closing;
   });
 
   it('F-57: what does not finish in the time of grace is cut off', async () => {
