@@ -1,6 +1,6 @@
 // One fault each: what is wrong with an artifact, the code that says so, and that the KMS was not asked.
 import { formatTimestamp } from '@clef/strict';
-import { generateX25519Identity } from 'age-encryption';
+import { generateHybridIdentity, generateX25519Identity } from 'age-encryption';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type ArtifactCode, type OpenPolicy, openArtifact, parseAgeIdentity } from '../src/index.ts';
 import {
@@ -440,6 +440,46 @@ describe('the payload, well signed', () => {
   });
 });
 
+describe('who signed', () => {
+  it('INV-53: that unsigned ones are allowed counts for nothing where keys are set', async () => {
+    const allowed = policyWith({ allowUnsigned: true });
+    expect(await codeOf(envelopeWith({ signatures: [] }), allowed)).toBe('unsigned');
+    expect(await codeOf(await seal(kms, { signer: newSigner() }), allowed)).toBe('signature');
+    expect(await codeOf(good, allowed)).toBe('opened');
+  });
+});
+
+describe('INV-45: of several faults the first in the order of the checks is told', () => {
+  it('of an artifact in which everything is wrong, as one after the other is accepted', async () => {
+    const [stranger, ahead] = [newSigner(), now + 2 * day];
+    const wrong = {
+      ...header,
+      repository: `6${header.repository.slice(1)}`,
+      revision: ahead,
+      expiresAt: formatTimestamp(now),
+    };
+    const artifact = await seal(kms, {
+      header: { ...wrong, packedAt: formatTimestamp(now - 1_000) },
+      sealingKey: otherKmsKey,
+      signer: stranger,
+    });
+    const steps: readonly (readonly [code: ArtifactCode, changes: Partial<OpenPolicy>])[] = [
+      ['signature', { floor: { epoch: 0, revision: ahead + 1, payloadDigest: '0'.repeat(64) } }],
+      ['binding', { verifyKeys: [stranger.verifyKey] }],
+      ['key_not_pinned', { repository: wrong.repository }],
+      ['rollback', { sealingKey: otherKmsKey }],
+      ['equivocation', { floor: { epoch: 0, revision: ahead, payloadDigest: '0'.repeat(64) } }],
+      ['fast_forward', { floor: { epoch: 0, revision: ahead - 1, payloadDigest: '0'.repeat(64) } }],
+      ['expired', { now: ahead }],
+    ];
+    let policy = policyWith();
+    for (const [code, changes] of steps) {
+      policy = { ...policy, ...changes };
+      expect(await codeOf(artifact, policy)).toBe(code);
+    }
+  });
+});
+
 describe('the floor', () => {
   const old = newSigner();
   const verifyKeys = [old.verifyKey, signer.verifyKey];
@@ -501,6 +541,8 @@ describe('sealed to an age key', () => {
       await codeOf(artifact, policyWith({ sealingKey: other.recipient, ageIdentity: other.identity })),
     ).toBe('key_not_pinned');
     expect(await codeOf(artifact, policyWith({ sealingKey: owner.recipient }))).toBe('bad_identity');
+    const ofAnotherKind = { sealingKey: owner.recipient, ageIdentity: await generateHybridIdentity() };
+    expect(await codeOf(artifact, policyWith(ofAnotherKind))).toBe('bad_identity');
   });
 
   it('has no wrapped key', async () => {
