@@ -1,5 +1,5 @@
 // Where artifacts are published: each kind keeps order between packs that race, and says in our words what went wrong.
-import { mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspectArtifact, openArtifact, parseVerifyKey } from '@clef/artifact';
 import { parseKeyReference } from '@clef/kms';
@@ -10,6 +10,7 @@ import { revokeService } from '../src/delivery/revoke.ts';
 import type { ErrorCode } from '../src/errors.ts';
 import { createService } from '../src/people/services.ts';
 import type { Repository } from '../src/repository.ts';
+import type { World } from '../src/world.ts';
 import {
   no,
   quietly,
@@ -116,7 +117,7 @@ describe.each(kinds)('publishing to %s', (kind) => {
   ];
   it.each(refusals)('a place that %s', async (_, status, code) => {
     const store = await fakeStore(kind);
-    store.script = refusalOf(kind, status, { location: 'http://127.0.0.1:1/elsewhere' });
+    store.script = refusalOf(kind, status, { location: `${store.url}/elsewhere` });
     const repository = await packable;
     const work = async () =>
       packService(await opened(store.environment), {
@@ -128,6 +129,7 @@ describe.each(kinds)('publishing to %s', (kind) => {
     expect(await refused(repository, work, /CANARY|UPSTREAM-TEXT|SECRET-IN-QUERY|test-token/)).toEqual(
       quietly(code),
     );
+    expect(store.asked.filter(({ path }) => path.includes('elsewhere'))).toEqual([]);
   });
 
   it('something else in its place is not replaced (INV-43)', async () => {
@@ -333,6 +335,60 @@ describe('revoke', () => {
   }
 });
 
+describe('publishing to a file', () => {
+  const pack = async (destination: string, changes: Partial<World> = {}) => {
+    const { open, world } = await packable;
+    return packService(await open({ environment: world.environment, ...changes }), {
+      ...target,
+      destination,
+      allowDirty: false,
+    });
+  };
+
+  it('another pack meanwhile: conflict, and theirs stays', async () => {
+    const path = join((await packable).root, 'raced.json');
+    const progress: World['progress'] = ({ what }) => {
+      if (what === 'Sealing artifacts') writeFileSync(path, 'theirs');
+    };
+    expect((await refusal(pack('raced.json', { progress }))).code).toBe('changed_meanwhile');
+    expect(readFileSync(path, 'utf8')).toBe('theirs');
+  });
+
+  it('of twenty packs at once each that says so has been published, in one order (INV-44)', async () => {
+    const results = await Promise.allSettled(Array.from({ length: 20 }, () => pack('at-once.json')));
+    const done = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value.revision] : []));
+    expect(done.length).toBeGreaterThan(0);
+    expect(new Set(done).size).toBe(done.length);
+    expect(Math.max(...done)).toBe(revisionOf(readFileSync(join((await packable).root, 'at-once.json'))));
+  });
+
+  it('the artifact of another service identity in its place is not replaced', async () => {
+    await pack('of-api.json');
+    const other = { ...target, service: 'worker', destination: 'of-api.json', allowDirty: false };
+    expect((await refusal(packService(await opened(), other))).code).toBe('already_exists');
+  });
+});
+
+it('a store whose ETag is weak is asked for no condition that it could not keep, and that is said', async () => {
+  const store = await fakeStore('https');
+  const { artifact } = await packService(await opened(), { ...target, allowDirty: false });
+  const notes: string[] = [];
+  store.script = (response, { method }) => {
+    if (method === 'GET') response.writeHead(200, { etag: 'W/"x"' }).end(artifact);
+    else response.writeHead(204).end();
+  };
+  const { open, world } = await packable;
+  const environment = { ...world.environment, ...store.environment };
+  const notify: World['notify'] = ({ message }) => void notes.push(message);
+  const repository = await open({ environment, notify });
+  await packService(repository, { ...target, destination: store.address, allowDirty: false });
+  expect(store.asked.at(-1)).toMatchObject({
+    method: 'PUT',
+    headers: expect.not.objectContaining({ 'if-match': expect.anything() }),
+  });
+  expect(notes).toEqual([expect.stringContaining('no strong ETag')]);
+});
+
 it('a file is written 0600 and named relative to where the person stands', async () => {
   const repository = await packable;
   const packed = await packService(await opened(), {
@@ -340,5 +396,7 @@ it('a file is written 0600 and named relative to where the person stands', async
     destination: 'here.json',
     allowDirty: false,
   });
-  expect(readFileSync(join(repository.root, 'here.json'))).toEqual(Buffer.from(packed.artifact));
+  const path = join(repository.root, 'here.json');
+  expect(readFileSync(path)).toEqual(Buffer.from(packed.artifact));
+  expect(statSync(path).mode & 0o777).toBe(0o600);
 });

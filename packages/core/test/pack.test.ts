@@ -110,6 +110,41 @@ describe('pack', () => {
     }
     expect(revisions).toEqual([...revisions].sort((a, b) => a - b));
     expect(new Set(revisions).size).toBe(4);
+    // Not only one more: without the one before it the next must exceed it too.
+    repository.clock.milliseconds += 3_600_000;
+    expect((await pack(repository, { destination: 'api.json' })).revision).toBe(
+      repository.clock.milliseconds,
+    );
+  });
+
+  it.each([
+    ['as long as was asked for', { expiresInSeconds: 7_200 }, 7_200],
+    ['30 days', {}, 30 * 24 * 3_600],
+  ])('an artifact is good for %s', async (_, changes, seconds) => {
+    const repository = await packable();
+    const { artifact, expiresAt } = await pack(repository, changes);
+    expect(Date.parse(expiresAt)).toBe(
+      Math.floor(repository.clock.milliseconds / 1_000) * 1_000 + seconds * 1_000,
+    );
+    expect(inspectArtifact(artifact).header.expiresAt).toBe(expiresAt);
+  });
+
+  it('INV-106: what was read and checked is what is packed, whatever comes into its place meanwhile', async () => {
+    const repository = await packable();
+    const file = 'secrets/database/development.enc.yaml';
+    const checked = repository.read(file);
+    await repository.set('database/development', 'DB_URL', 'CANARY later');
+    const later = repository.read(file);
+    repository.write(file, checked);
+    const replacing = await repository.open({
+      progress: ({ what, done, total }) => {
+        if (what === 'Reading cells' && done === 2 && total === 2) repository.write(file, later);
+      },
+    });
+    const request = { service: 'api', environment: 'development', allowDirty: false };
+    const { artifact } = await packService(replacing, request);
+    expect(repository.read(file)).toBe(later);
+    expect(await opened(repository, artifact)).toMatchObject({ DB_URL: 'CANARY url' });
   });
 
   it('INV-35: the one-time key differs with each pack', async () => {
@@ -235,11 +270,16 @@ describe('pack gives no artifact for', () => {
     );
   });
 
-  it('the artifact of another repository, or one from the future, in its place', async () => {
+  it('the artifact of another repository or environment, or one from the future, in its place', async () => {
     const [repository, other] = [await packable(), await packable()];
     const { artifact } = await pack(other);
     repository.write('api.json', artifact);
     const again = () => pack(repository, { destination: 'api.json' });
+    expect(await refused(repository, again)).toEqual(quietly('already_exists'));
+    repository.write(
+      'api.json',
+      (await pack(repository, { environment: 'production', allowDirty: true })).artifact,
+    );
     expect(await refused(repository, again)).toEqual(quietly('already_exists'));
     repository.clock.milliseconds += 2 * 24 * 3600 * 1000;
     repository.write('api.json', (await pack(repository)).artifact);

@@ -45,6 +45,14 @@ const intoGroups = (text: string): string =>
 const enc =
   'ENC[AES256_GCM,data:AAAA,iv:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,tag:AAAAAAAAAAAAAAAAAAAAAA==,type:str]';
 
+/** A KMS stanza, beside the one that opens the file, that would choose whose rights are used. */
+const steered = (line: string) =>
+  inBlock(`    kms:
+        - arn: arn:aws:kms:eu-west-1:111122223333:key/01234567-89ab-4cde-8f01-23456789abcd
+          ${line}
+          created_at: "2026-01-01T00:00:00Z"
+          enc: AAAA`);
+
 /** Catalogue 1.3, in its numbers (rows C02 and C03), and table C. */
 export const tamperings: readonly Tampering[] = [
   {
@@ -223,6 +231,21 @@ export const tamperings: readonly Tampering[] = [
       /^ {4}age:\n(?: {6,}.*\n)+/m,
       '    pgp:\n        - created_at: "2026-01-31T00:00:00Z"\n          enc: x\n          fp: ABCD\n',
     ),
+    code: 'cell_profile',
+  },
+  {
+    title: 'INV-07: a key with a role',
+    change: steered('role: arn:aws:iam::111122223333:role/admin'),
+    code: 'cell_profile',
+  },
+  {
+    title: 'INV-07: a key with a profile',
+    change: steered('aws_profile: admin'),
+    code: 'cell_profile',
+  },
+  {
+    title: 'INV-07: a key with a context',
+    change: steered('context: { a: b }'),
     code: 'cell_profile',
   },
   {
