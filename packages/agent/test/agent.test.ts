@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { ClefAgentError, get, secrets } from '@clef/client';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
 import { readMetrics } from './read-metrics.ts';
 import { type Stage, setStage } from './stage.ts';
@@ -566,6 +566,22 @@ describe('ending', () => {
     agent.signal('SIGTERM');
     expect(await agent.exit).toBe(0);
     expect(performance.now() - before).toBeLessThan(3_000);
+  });
+
+  test('INV-84: at its end no byte of a value that it made is left', async () => {
+    await stage.publish({ secrets: { A: 'canary-at-the-end' } });
+    const encoded = vi.spyOn(TextEncoder.prototype, 'encode');
+    try {
+      const agent = stage.run();
+      await stage.until('/v1/ready', isReady);
+      const held = () => encoded.mock.results.filter(({ value }) => Buffer.from(value).includes('canary'));
+      expect(held().length).toBeGreaterThan(0);
+      agent.signal('SIGTERM');
+      expect(await agent.exit).toBe(0);
+      expect(held()).toEqual([]);
+    } finally {
+      encoded.mockRestore();
+    }
   });
 
   test('a KMS that does not answer does not hold it up', async () => {

@@ -104,10 +104,12 @@ describe.each(stores)('%s', (_, storeOf, open) => {
     expect(store.asked[0]?.path).not.toContain('elsewhere');
   });
 
-  test('INV-57: an endless object is cut at 1 MiB, and exactly 1 MiB passes', async () => {
+  test('INV-57: an endless object is cut at 1 MiB; exactly 1 MiB passes, and a byte more does not', async () => {
     const store = storeOf();
     store.object = new Uint8Array(maxArtifactBytes).fill(0x20);
     expect((await fetchFrom(open())).kind).toBe('artifact');
+    store.object = new Uint8Array(maxArtifactBytes + 1).fill(0x20);
+    expect((await failureOf(open())).code).toBe('too_large');
     store.script = (response) => pourEndlessly(response);
     expect((await failureOf(open())).code).toBe('too_large');
   });

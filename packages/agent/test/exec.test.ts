@@ -3,7 +3,7 @@ import { access, chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import type { ChildHandle } from '@clef/host';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Stage, setStage } from './stage.ts';
+import { hurry, type Stage, setStage } from './stage.ts';
 
 let stage: Stage;
 let log: string;
@@ -12,13 +12,14 @@ beforeEach(async () => {
   stage = await setStage();
   log = join(stage.folder, 'app.log');
   app = join(stage.folder, 'app.cjs');
-  // Says what it got, dies at once of a value "bad", else lives until it is told to stop.
+  // Says what it got, dies at once of a value "bad" and in a while of "later", else lives until it is told to stop.
   await writeFile(
     app,
     `const { appendFileSync } = require('node:fs');
 const say = (text) => appendFileSync(${JSON.stringify(log)}, text + '\\n');
 say('started ' + process.env.A);
 if (process.env.A === 'bad') process.exit(3);
+if (process.env.A === 'later') setTimeout(() => process.exit(7), 700);
 for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2']) process.on(signal, () => say(signal + ' ' + process.env.A));
 process.on('SIGTERM', () => { say('stopped ' + process.env.A); process.exit(0); });
 if (process.argv[2] !== undefined) setTimeout(() => process.exit(Number(process.argv[2])), 50);
@@ -40,7 +41,11 @@ async function until(isDone: (said: string[]) => boolean): Promise<void> {
 }
 
 /** The command `node app.cjs` under a supervisor with an age key, which polls every second. */
-function supervise(options: readonly string[] = [], command = [process.execPath, app]): Promise<ChildHandle> {
+function supervise(
+  options: readonly string[] = [],
+  command = [process.execPath, app],
+  nodeOptions: readonly string[] = [],
+): Promise<ChildHandle> {
   const changes = {
     CLEF_AGENT_KMS_KEY: undefined,
     CLEF_AGENT_AGE_KEY_FILE: join(stage.folder, 'key.txt'),
@@ -49,7 +54,7 @@ function supervise(options: readonly string[] = [], command = [process.execPath,
     INHERITED: 'yes',
     SOPS_AGE_KEY: 'stolen',
   };
-  return stage.spawn(changes, ['exec', ...options, '--', ...command]);
+  return stage.spawn(changes, ['exec', ...options, '--', ...command], nodeOptions);
 }
 
 const publish = (secrets: Record<string, string>) => stage.publish({ seal: stage.ageRecipient, secrets });
@@ -109,6 +114,15 @@ test('values that let the command die at once: back to those that worked, and on
   ]);
 });
 
+test('new values with which the command lived for a while are not taken back: it ends with its own code', async () => {
+  await publish({ A: 'good' });
+  const child = await supervise([], undefined, hurry(stage));
+  await until((told) => told.includes('started good'));
+  await publish({ A: 'later' });
+  expect((await child.exited).exitCode).toBe(7);
+  expect(await lines()).toEqual(['started good', 'stopped good', 'started later']);
+});
+
 test('--on-change SIGHUP: it is told, keeps its values, and gets every other signal', async () => {
   await publish({ A: 'one' });
   const child = await supervise(['--on-change', 'SIGHUP']);
@@ -131,6 +145,19 @@ test('--on-change none: nothing happens to it', async () => {
   child.kill('SIGTERM');
   await child.exited;
   expect(await lines()).toEqual(['started one', 'stopped one']);
+});
+
+test('INV-93: new values with a name that changes how programs run are left out until there are others', async () => {
+  await publish({ A: 'one' });
+  const child = await supervise();
+  await until((told) => told.includes('started one'));
+  await publish({ A: 'two', LD_PRELOAD: '/nowhere.so' });
+  await child.waitForLine(/"event":"dangerous_name"/, 10);
+  await publish({ A: 'three' });
+  await until((told) => told.includes('started three'));
+  child.kill('SIGTERM');
+  await child.exited;
+  expect(await lines()).toEqual(['started one', 'stopped one', 'started three', 'stopped three']);
 });
 
 test('INV-54: a signed revocation stops it: 125', async () => {

@@ -163,6 +163,14 @@ describe('INV-57: endless, compressed, cut and slow answers', () => {
     expect((await failureOf(url)).code).toBe('too_large');
   });
 
+  test('an unannounced one of one byte more is too large', async () => {
+    const url = await serve((_, response) => {
+      response.write(' ');
+      response.end(Buffer.alloc(maxArtifactBytes, 0x20));
+    });
+    expect((await failureOf(url)).code).toBe('too_large');
+  });
+
   test('an unannounced one is cut at the limit', async () => {
     const url = await serve((_, response) => {
       const chunk = Buffer.alloc(65_536, 0x20);

@@ -346,6 +346,22 @@ describe('reauthorize: the KMS is asked again about what is served', () => {
     expect(s.judge.kmsCalls).toBe(2);
   });
 
+  test('F33: the time counts from when the KMS was asked, however late it answers', async () => {
+    const s = scene({ artifact: A1, reauthorize: 60 });
+    const { open } = s.judge;
+    s.judge.open = async (...question) => {
+      const judged = await open(...question);
+      s.clock.sleep(seconds(10));
+      return judged;
+    };
+    await s.start();
+    s.clock.sleep(seconds(50) - 1);
+    expect(s.refresh.authorization()).toBeUndefined();
+    s.clock.sleep(1);
+    expect(s.refresh.authorization()).toBeDefined();
+    await s.refresh.authorization();
+  });
+
   test('F33: the KMS is asked before its last yes runs out, so that nobody waits', async () => {
     const s = scene({ artifact: A1, reauthorize: 60 });
     await s.start();
@@ -519,6 +535,18 @@ describe('F50, INV-113: clocks', () => {
     expect(s.events().filter((event) => event === 'clock_step').length).toBe(1);
   });
 
+  test('what a fast clock took for expired is served again when it is set right', async () => {
+    const clock = fakeClock();
+    const s = scene({ artifact: { ...A1, expiresAt: clock.now() + hours(1) }, clock, reauthorize: 'never' });
+    await s.start();
+    clock.step(hours(2));
+    await s.pass(seconds(75));
+    expect(s.served()).toBe('expired');
+    clock.step(hours(-2));
+    await s.pass(seconds(75));
+    expect(s.served()).toEqual({ A: '1' });
+  });
+
   test('time asleep counts as silence', async () => {
     const s = scene({ artifact: A1, reauthorize: 'never' });
     await s.start();
@@ -580,6 +608,15 @@ describe('the state directory', () => {
     await s.start();
     expect(s.served()).toBe('not_loaded');
     expect(s.events()).toContain('disk_copy_refused:signature');
+  });
+
+  test('INV-47: an older copy that somebody puts back is refused', async () => {
+    await scene({ artifact: A2, cache }).start();
+    await cache.writeArtifact(bytesOf(A1));
+    const s = scene({ cache });
+    await s.start();
+    expect(s.served()).toBe('not_loaded');
+    expect(s.events()).toContain('disk_copy_refused:rollback');
   });
 
   test('INV-54: a revocation removes the copy and keeps the floor', async () => {

@@ -112,16 +112,17 @@ describe('nothing is written', () => {
   });
 
   test('on a disk, unless that is asked for', async () => {
-    await stage.publish();
     const template = join(stage.folder, 'app.tmpl');
     const disk = join(process.cwd(), 'node_modules', `.clef-render-${process.pid}`);
     await mkdir(disk);
     try {
       const words = ['render', '--once', '--template', template, '--to', join(disk, 'app.env')];
-      const refused = stage.run({}, {}, words);
+      // Said at once: nothing has been published yet, and no key is asked for.
+      const refused = stage.run({}, {}, [...words, '--wait', '2s']);
       expect(await refused.exit).toBe(7);
       expect(refused.lines.join('\n')).toContain('--allow-disk');
       expect(await exists(join(disk, 'app.env'))).toBe(false);
+      await stage.publish();
       expect(await stage.run({}, {}, [...words, '--allow-disk']).exit).toBe(0);
       expect(await exists(join(disk, 'app.env'))).toBe(true);
     } finally {

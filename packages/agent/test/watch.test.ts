@@ -28,7 +28,7 @@ beforeEach(async () => {
     respond: createRoutes({
       current: s.current,
       status: () => s.refresh.status(),
-      authorization: () => undefined,
+      authorization: () => s.refresh.authorization(),
       watchers,
       metrics,
       formatMetrics: () => '',
@@ -166,6 +166,15 @@ test('before anything is loaded, when it expires, is revoked and comes again', a
     revisionEvent(2, ['A']),
     { event: 'unavailable', data: { code: 'revoked' } },
   ]);
+});
+
+test('F33: who begins to watch after the configured time is told what the KMS says now', async () => {
+  await s.start();
+  s.judge.kms = 'denied';
+  s.clock.sleep(hours(1));
+  const watcher = await watch();
+  await until(() => watcher.events().length > 0);
+  expect(watcher.events()).toEqual([{ event: 'unavailable', data: { code: 'denied' } }]);
 });
 
 test('a heartbeat every 15 seconds, only while somebody watches', async () => {
