@@ -1,16 +1,21 @@
 // The https source against real servers on this machine.
+
+import dns, { type LookupAddress } from 'node:dns';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer as createPlainServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer, type Server } from 'node:https';
+import { syncBuiltinESMExports } from 'node:module';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runChild } from '@clef/host';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createHttpsSource } from '../src/sources/https.ts';
 import { isMetadataAddress } from '../src/sources/metadata-addresses.ts';
 import { maxArtifactBytes, SourceError, type Validator } from '../src/sources/source.ts';
 import { certificate } from './certificate.ts';
+
+type LookupReply = (error: null, addresses: readonly LookupAddress[]) => void;
 
 const now = () => Date.UTC(2026, 0, 31, 12, 0, 0);
 const limits = { connectMilliseconds: 500, totalMilliseconds: 1_000 };
@@ -273,6 +278,30 @@ describe('INV-58: metadata addresses', () => {
     ['example.com', false],
   ])('%s: %s', (address, isRefused) => {
     expect(isMetadataAddress(address)).toBe(isRefused);
+  });
+
+  test('a name that leads to one is not followed there; beside another address, that one is taken', async () => {
+    let asked = 0;
+    const url = await serve((_, response) => response.end(String(++asked)));
+    url.hostname = 'artifacts.example';
+    const leadTo = (...addresses: string[]) =>
+      vi.spyOn(dns, 'lookup').mockImplementation(((_name: string, _options: unknown, reply: LookupReply) =>
+        reply(
+          null,
+          addresses.map((address) => ({ address, family: 4 })),
+        )) as never);
+    try {
+      leadTo('169.254.169.254');
+      syncBuiltinESMExports();
+      expect((await failureOf(url)).code).toBe('refused');
+      leadTo('169.254.169.254', '127.0.0.1');
+      syncBuiltinESMExports();
+      expect((await fetchFrom(url)).kind).toBe('artifact');
+    } finally {
+      vi.restoreAllMocks();
+      syncBuiltinESMExports();
+    }
+    expect(asked).toBe(1);
   });
 });
 
