@@ -65,7 +65,8 @@ function keepCache(cacheFile, build, script) {
     );
     for (const name of old) rmSync(join(distribution, name), { force: true });
     const temporary = join(distribution, `.new-${process.pid}`);
-    writeFileSync(temporary, script.createCachedData(), { mode: 0o644, flag: 'wx' });
+    // On the disk before it has its name: V8 checks no more than its head, and half of one would crash every start.
+    writeFileSync(temporary, script.createCachedData(), { mode: 0o644, flag: 'wx', flush: true });
     renameSync(temporary, cacheFile);
   } catch {
     // An installation that is not ours to write: it stays without a cache.

@@ -46,6 +46,28 @@ describe('what a command loads', () => {
   });
 });
 
+it('F-17: a code cache is on the disk before it has its name: one that is torn would crash every start', async () => {
+  const { home, shell, write } = await shared;
+  const installed = join(home, 'torn');
+  cpSync(dirname(clefPath), join(installed, 'bin'), { recursive: true });
+  cpSync(distribution, join(installed, 'dist'), {
+    recursive: true,
+    filter: (from) => !basename(from).startsWith('.code-'),
+  });
+  const calls = write(
+    'calls.cjs',
+    `const fs = require('node:fs');
+    for (const name of ['fsyncSync', 'renameSync']) {
+      const call = fs[name];
+      fs[name] = (...given) => (process._rawDebug(name), call(...given));
+    }`,
+  );
+  const { stderr } = await succeed(
+    shell(`"${process.execPath}" --require "${calls}" "${join(installed, 'bin/clef.js')}" version`),
+  );
+  expect(stderr.trim().split('\n')).toEqual(['fsyncSync', 'renameSync']);
+});
+
 describe('the bundles of short commands', () => {
   /**
    * Kilobytes of JavaScript that a start reads, and of code that a run has compiled: this tells of a module too many where
