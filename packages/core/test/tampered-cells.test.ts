@@ -1,5 +1,6 @@
 // What a person without any key can do to a cell, and what chance can: every operation refuses it with the right code,
 // changes nothing and shows no value.
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -14,6 +15,7 @@ import { importSecrets } from '../src/secrets/import-secrets.ts';
 import { listKeys } from '../src/secrets/list-keys.ts';
 import {
   quietly,
+  refusal,
   refused,
   repositoryWith,
   strangersKey,
@@ -124,3 +126,37 @@ describe('INV-02, INV-06, INV-17: a tampered cell is refused by every operation,
     expect(existsSync(join(repository.root, 'pwned'))).toBe(false);
   });
 });
+
+describe('the command of a hint, pasted into a shell', () => {
+  const hostile = {
+    manifest: (text: string) =>
+      text.replace(
+        /^file_pattern: .*/m,
+        `file_pattern: "s $(touch pwned)';touch pwned;'/{namespace}/{environment}.enc.yaml"`,
+      ),
+  };
+  const odd = "s $(touch pwned)';touch pwned;'/database/development";
+
+  it.each([
+    ['a path of clef.yaml', `${odd}.meta.yaml`, () => 'version: 9\n', /restore it with "(.*)", or delete/],
+    ['a path of clef.yaml', `${odd}.enc.yaml`, asInteger, /store it as text: (.*)$/],
+    [
+      'the name of a key',
+      `${odd}.enc.yaml`,
+      (text: string) => asInteger(text).replace(/^ALPHA/m, `"'$(touch pwned)'"`),
+      /store it as text: (.*)$/,
+    ],
+  ])('INV-110: runs nothing that %s holds: %s', async (_, file, change, command) => {
+    const repository = await repositoryWith({ [cell]: { ALPHA: 'a' } }, hostile);
+    repository.write(file, change(repository.read(file)));
+    const { hint } = await refusal(repository.open().then((opened) => listKeys(opened, { cell })));
+    const line = command.exec(hint)?.[1];
+    expect(line).toMatch(/^(git|clef) /);
+    execFileSync('sh', ['-c', `clef() { :; }; git() { :; }; ${line}`], { cwd: repository.root });
+    expect(existsSync(join(repository.root, 'pwned'))).toBe(false);
+  });
+});
+
+function asInteger(text: string): string {
+  return text.replace(/^(ALPHA: .*)type:str/m, '$1type:int');
+}

@@ -13,7 +13,7 @@ import {
   type TreeNode,
 } from '@clef/sops';
 import { ClefError, type ErrorCode, type ErrorFault } from '../errors.ts';
-import { keyNameFault, quoteName, safeName } from '../manifest/names.ts';
+import { keyNameFault, quoteName, safeName, shellWord } from '../manifest/names.ts';
 import type { Cell } from './cell.ts';
 
 type Fault = ErrorFault & { readonly code: ErrorCode; readonly key?: string };
@@ -173,7 +173,9 @@ function profileError(cell: Cell, faults: readonly Fault[]): ClefError {
 
 /** No operation on cells changes one that it cannot read, so the way out is the SOPS command. */
 function storeAsText(cell: Cell, fault: Fault | undefined): string {
-  return `store it as text: clef sops set ${cell.path} '["${fault?.key ?? 'KEY'}"]' '"…"'`;
+  const { key = '' } = fault ?? {};
+  const name = keyNameFault(key) === undefined ? key : 'KEY';
+  return `store it as text: clef sops set ${shellWord(cell.path)} '["${name}"]' '"…"'`;
 }
 
 function pick(fault: Partial<Fault> | undefined): { readonly line?: number; readonly column?: number } {

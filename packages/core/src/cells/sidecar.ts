@@ -2,7 +2,7 @@
 // never a value; what it says decides nothing about access.
 import { formatTimestamp, parseTimestamp, StrictError } from '@clef/strict';
 import { ClefError, type ErrorFault } from '../errors.ts';
-import { keyNameFault, nameFault, quoteName } from '../manifest/names.ts';
+import { keyNameFault, nameFault, quoteName, shellWord } from '../manifest/names.ts';
 import { isMap, parseStrictYaml, type YamlValue } from '../manifest/strict-yaml.ts';
 
 /** When a key's value was last changed, and by whom. */
@@ -142,7 +142,7 @@ function malformed(file: string, faults: readonly ErrorFault[]): ClefError {
   return new ClefError({
     code: 'bad_format',
     message: `Cannot read "${file}": ${faults.map((fault) => fault.message).join('; ')}`,
-    hint: `restore it with "git checkout -- ${file}", or delete it: it holds only names and dates`,
+    hint: `restore it with "git checkout -- ${shellWord(file)}", or delete it: it holds only names and dates`,
     location: { file },
     faults,
   });

@@ -123,6 +123,11 @@ export function quoteKeyName(name: string): string {
   return isName ? `"${name}"` : '(not shown: it may be part of a value)';
 }
 
+/** A path or a name as one word of a line that a person may paste into a shell: a repository could have chosen it to be more. */
+export function shellWord(text: string): string {
+  return /^[A-Za-z0-9_./@%+=:,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 function looksLikePrivateKey(text: string): boolean {
   return /secret-key|private key|age-plugin/i.test(text);
 }

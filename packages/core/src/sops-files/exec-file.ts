@@ -8,6 +8,7 @@ import { isDangerousName, runChild, withAbsolutePath } from '@clef/host';
 import { entriesOf, formatPlainTree, type Leaf, type Tree } from '@clef/sops';
 import { decodeUtf8, escapeControl, StrictError } from '@clef/strict';
 import { ClefError } from '../errors.ts';
+import { shellWord } from '../manifest/names.ts';
 import type { World } from '../world.ts';
 import { decryptSource, indentFor } from './decrypt-file.ts';
 import { badArgument, during, SopsOperationError } from './outcome.ts';
@@ -43,7 +44,7 @@ export async function execWithSopsEnv(world: World, request: ExecEnvRequest): Pr
     throw new SopsOperationError('generic', {
       code: 'dangerous_name',
       message: `The name "${escapeControl(name)}" would change how programs run as soon as it is a variable`,
-      hint: `pass --allow-env ${escapeControl(name)} if that is what you want`,
+      hint: `pass --allow-env ${shellWord(escapeControl(name))} if that is what you want`,
       location: { key: name },
     });
   }
