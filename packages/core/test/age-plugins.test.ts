@@ -1,9 +1,9 @@
 // INV-33: age plugins run only as the person's plugins.yaml says, and then open cells and SOPS files. The plugin is a real
 // program that holds an X25519 key, and has a stanza of its own for new files.
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeBech32, encodeBech32 } from '@clef/strict';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { decryptSopsFile, encryptSopsFile } from '../src/index.ts';
 import { openRepository } from '../src/repository.ts';
 import { getSecret } from '../src/secrets/get-secret.ts';
@@ -80,7 +80,7 @@ async function machineWith(plugins: ((program: string) => string) | undefined, m
     });
   const read = async (variables: Readonly<Record<string, string>>): Promise<string> =>
     getSecret(await openRepository(with_(variables), root), { cell, key: 'A' });
-  return { home, with_, read, started: join(home, 'started') };
+  return { home, folder, with_, read, started: join(home, 'started') };
 }
 
 const named = (program: string): string => `version: 1\nplugins:\n  hold: ${program}\n`;
@@ -134,6 +134,18 @@ describe('INV-33: a plugin that nobody has named', () => {
   ])('plugins.yaml with %s is refused, and nothing runs', async (_title, plugins, mode) => {
     const { read, started } = await machineWith(plugins, mode);
     expect((await refusal(read({ CLEF_AGE_KEY: identity }))).code).toBe('settings_invalid');
+    expect(existsSync(started)).toBe(false);
+  });
+
+  it('plugins.yaml of another user is refused, and nothing runs: its owner could write there', async () => {
+    const { read, started, folder } = await machineWith(named);
+    const isRoot = process.getuid?.() === 0;
+    // Only root can give a file away; anybody can be somebody else.
+    if (isRoot) chownSync(join(folder, 'plugins.yaml'), 65_534, 65_534);
+    const somebody = isRoot ? undefined : vi.spyOn(process, 'getuid').mockReturnValue(65_534);
+    const error = await refusal(read({ CLEF_AGE_KEY: identity }));
+    somebody?.mockRestore();
+    expect(error).toMatchObject({ code: 'settings_invalid', message: expect.stringMatching(/another user/) });
     expect(existsSync(started)).toBe(false);
   });
 });

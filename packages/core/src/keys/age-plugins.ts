@@ -65,13 +65,13 @@ export async function listAgePlugins(world: World): Promise<ReadonlyMap<string, 
 
 /** Whoever can write there decides what runs with the person's keys. */
 async function refuseWritable(world: World, path: string): Promise<void> {
-  try {
-    const facts = await statRegularFile(path);
-    if (facts === undefined || (facts.mode & 0o022) === 0 || world.platform === 'win32') return;
-  } catch (error) {
+  if (world.platform === 'win32') return;
+  const facts = await statRegularFile(path).catch((error: unknown) => {
     throw fromGroundError(error, { action: `look at "${path}"`, file: path });
-  }
-  throw unusable(path, `others can write to it; run: chmod go-w "${path}"`);
+  });
+  if (facts === undefined) return;
+  if (facts.uid !== 0 && facts.uid !== process.getuid?.()) throw unusable(path, 'it belongs to another user');
+  if ((facts.mode & 0o022) !== 0) throw unusable(path, `others can write to it; run: chmod go-w "${path}"`);
 }
 
 function unusable(path: string, why: string): ClefError {
