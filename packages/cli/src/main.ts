@@ -2,6 +2,7 @@
 import type { World } from '@clef/core';
 import type { CommandContext } from './command.ts';
 import { exitOfCancel } from './exit-codes.ts';
+import { jsonText } from './print.ts';
 import { execFailure, failsAsExec, type GlobalOptions, runProgram } from './program.ts';
 import { errorLines, renderError } from './render-error.ts';
 import { processTerminal, processWorld, type Terminal } from './terminal.ts';
@@ -24,7 +25,7 @@ async function main(commandLine: readonly string[], terminal: Terminal): Promise
 function showError(error: unknown, commandLine: readonly string[], terminal: Terminal): number {
   const ownWords = commandLine.includes('--') ? commandLine.slice(0, commandLine.indexOf('--')) : commandLine;
   const rendered = renderError(error);
-  if (ownWords.includes('--json')) process.stderr.write(`${JSON.stringify({ error: rendered.body })}\n`);
+  if (ownWords.includes('--json')) process.stderr.write(`${jsonText({ error: rendered.body })}\n`);
   else for (const line of errorLines(rendered, ownWords.includes('--debug'))) terminal.talk(line);
   const isExecs = [126, 127, exitOfCancel].includes(rendered.exitCode);
   return failsAsExec(ownWords) && !isExecs ? execFailure : rendered.exitCode;

@@ -16,6 +16,19 @@ export function jsonText(value: unknown, indent?: number): string {
   );
 }
 
+/**
+ * Prints text that holds values: its exact bytes, but on a terminal with control characters shown escaped, as whoever wrote a
+ * value could have meant them for it.
+ */
+export async function printValues(terminal: Terminal, text: Uint8Array | string): Promise<void> {
+  if (!terminal.outputIsTerminal) return terminal.data(text);
+  const exact = Buffer.from(text);
+  const shown = escapeControl(exact.toString('utf8'), { keepNewlines: true });
+  if (!exact.equals(Buffer.from(shown)))
+    terminal.talk('note: control characters are shown escaped; pipe the output to get the exact text');
+  await terminal.data(shown);
+}
+
 /** Rows as aligned columns, control characters escaped. Empty rows print nothing. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const shown = rows.map((row) => row.map((cell) => escapeControl(cell)));

@@ -47,6 +47,19 @@ describe.runIf(hasPeer('python3'))('on a terminal', () => {
     );
   });
 
+  it.each([
+    ['export', cell, '--except', 'CR'],
+    ['export', cell, '--format', 'sh'],
+    ['export', cell, '--format', 'json'],
+    ['sops', 'decrypt', 'secrets/database/development.enc.yaml', '--output-type', 'dotenv'],
+    ['sops', 'decrypt', 'secrets/database/development.enc.yaml', '--extract', '["CSI"]'],
+  ])('INV-20: nothing of a value acts on a terminal: %s %s %s %s %s', async (...args) => {
+    const { stdout, exitCode } = await onTerminal(...args.filter((word) => word !== undefined));
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('31mb');
+    expect(stdout.replaceAll('\r\n', '\n')).not.toMatch(/[^\P{Cc}\n\t]|\p{Bidi_Control}/u);
+  });
+
   it('INV-20: what search and an error repeat of a person’s words is escaped too', async () => {
     const { stdout } = await onTerminal('get', cell, 'A\u001b]52;c;x\u0007');
     expect(stdout).not.toMatch(/\u001b\]|\u0007/);

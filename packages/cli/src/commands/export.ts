@@ -3,6 +3,7 @@ import { exportFormats, exportSecrets, openRepository } from '@clef/core';
 import { suggest } from '@clef/strict';
 import { choiceOf } from '../arguments.ts';
 import type { CommandContext, CommandInput } from '../command.ts';
+import { printValues } from '../print.ts';
 import { UsageError } from '../usage-error.ts';
 
 export async function run(
@@ -16,7 +17,7 @@ export async function run(
     format,
     allowedEnvironmentNames: input.list('--allow-env'),
   });
-  await terminal.data(text);
+  await printValues(terminal, text);
   return 0;
 }
 

@@ -1,6 +1,7 @@
 // What the options of `clef sops …` say, for the operations of core; each body reads only those of its own row.
 import { notCovered, type SopsKeyOptions, type SopsNewFileOptions, type SopsSourceRequest } from '@clef/core';
 import type { CommandContext, CommandInput } from '../command.ts';
+import { printValues } from '../print.ts';
 
 /** Options that name keys, with the field that each is for. */
 const keyFlags = {
@@ -69,7 +70,7 @@ export function rulesOf(input: CommandInput): SopsNewFileOptions['rules'] {
 
 /** Prints what an operation returned for standard output. */
 export async function print({ terminal }: CommandContext, bytes: Uint8Array | undefined): Promise<number> {
-  if (bytes !== undefined) await terminal.data(bytes);
+  if (bytes !== undefined) await printValues(terminal, bytes);
   return 0;
 }
 
