@@ -8,14 +8,16 @@ import {
   findEntry,
   formatSopsFile,
   isSameNode,
+  parseEncryptedValue,
   parsePlainTree,
   parseSopsFile,
   type Sequence,
+  type SopsFile,
   stringLeaf,
   type TreeNode,
   type TreePath,
 } from '@clef/sops';
-import { parseJson, StrictError } from '@clef/strict';
+import { escapeControl, parseJson, StrictError } from '@clef/strict';
 import type { World } from '../world.ts';
 import { findNode } from './decrypt-file.ts';
 import { noFile } from './file-status.ts';
@@ -109,7 +111,29 @@ async function change(
   const sources = { now: world.now(), randomBytes: world.randomBytes, ...check };
   const edited = await during('set', name, () => editSopsFile(file, dataKey, [edit], sources));
   await deliver(world, source, formatSopsFile(edited), { inPlace: true });
+  if (edit.op === 'set') warnOfClearText(world, edited, edit.path, name);
   return true;
+}
+
+/** The rule stands in the file, signed by nobody: whoever changed it decides that a value to come is not encrypted. */
+function warnOfClearText(world: World, { tree, metadata }: SopsFile, path: TreePath, name: string): void {
+  const { kind, text } = metadata.rule;
+  const isSaid = kind === 'unencrypted_suffix' && path.some((step) => String(step).endsWith(text));
+  const node = findNode(tree.documents[0] ?? { kind: 'mapping', items: [] }, path);
+  if (isSaid || node === undefined || !hasClearText(node)) return;
+  const message = `what was set stands in "${escapeControl(name)}" in the clear: the file's rule "${kind}" leaves it out`;
+  world.notify({ level: 'warning', message });
+}
+
+function hasClearText(node: TreeNode): boolean {
+  if (node.kind === 'leaf')
+    return (
+      node.bytes.length > 0 && parseEncryptedValue(Buffer.from(node.bytes).toString('latin1')) === undefined
+    );
+  return node.items.some((item) => {
+    if (item.kind === 'comment') return false;
+    return hasClearText(item.kind === 'entry' ? item.value : item);
+  });
 }
 
 function pathOf({ file, index }: ChangeRequest, what: string): TreePath {
