@@ -1,8 +1,9 @@
 // The judge on real artifacts: what each of the artifact's faults means for the agent, and what it costs.
 import { createHash, generateKeyPairSync } from 'node:crypto';
+import { join } from 'node:path';
 import { formatEnvelope, parseArtifact } from '@clef/artifact';
 import { type Kms, KmsError } from '@clef/kms';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readConfig } from '../src/config.ts';
 import { type Judge, Refusal } from '../src/judge.ts';
 import { createJudge } from '../src/pinned-judge.ts';
@@ -54,6 +55,22 @@ test('a good artifact: what it says, and the digest of its payload', async () =>
   const { envelope } = parseArtifact(bytes);
   const signatures = envelope.signatures.map((one) => ({ ...one, bytes: one.bytes.map((byte) => byte ^ 1) }));
   expect(judge.payloadDigest(formatEnvelope({ ...envelope, signatures }))).toBeUndefined();
+});
+
+test('INV-84: the bytes of an age key file are wiped when it has been read', async () => {
+  const reading = vi.spyOn(TextDecoder.prototype, 'decode');
+  try {
+    const file = join(stage.folder, 'key.txt');
+    await judgeWith({ CLEF_AGENT_KMS_KEY: undefined, CLEF_AGENT_AGE_KEY_FILE: file });
+    const { calls, results } = reading.mock;
+    const read = calls.flatMap(([bytes], index) =>
+      String(results[index]?.value).includes('AGE-SECRET-KEY-') ? [bytes as Uint8Array] : [],
+    );
+    expect(read.length).toBeGreaterThan(0);
+    expect(read.every((bytes) => bytes.every((byte) => byte === 0))).toBe(true);
+  } finally {
+    reading.mockRestore();
+  }
 });
 
 describe('what a refusal means', () => {

@@ -53,6 +53,28 @@ describe('a new artifact', () => {
     expect(Number((s.served() as { N: string }).N)).toBeGreaterThan(revision - 40);
   });
 
+  test('F64: a source that takes its time is asked once until it has answered', async () => {
+    const source = fakeSource(A1);
+    const s = scene({ source, reauthorize: 'never' });
+    await s.start();
+    const { fetch } = source;
+    let asked = 0;
+    let answer = (): void => undefined;
+    source.fetch = async (...question) => {
+      asked += 1;
+      await new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      return fetch(...question);
+    };
+    await s.clock.pass(seconds(120), () => new Promise((resolve) => setImmediate(resolve)));
+    expect(asked).toBe(1);
+    source.artifact = A2;
+    answer();
+    await s.refresh.settled();
+    expect(s.served()).toEqual({ A: '2' });
+  });
+
   test.each([
     [0, 24],
     [128, 30],

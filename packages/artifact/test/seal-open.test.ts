@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { parseKeyReference } from '@clef/kms';
 import { generateHybridIdentity, generateX25519Identity } from 'age-encryption';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { ArtifactHeader } from '../src/index.ts';
 import {
   artifactContext,
@@ -150,6 +150,24 @@ describe('what an artifact tells', () => {
     await openArtifact(await seal(keep), policyWith(), { kms: keep });
     expect(seen).toHaveLength(2);
     expect(seen.every((bytes) => bytes.every((byte) => byte === 0))).toBe(true);
+  });
+
+  it('INV-84: the bytes of the values are wiped when they have been read', async () => {
+    const kms = memoryKms();
+    const artifact = await seal(kms);
+    const reading = vi.spyOn(Buffer.prototype, 'toString');
+    let read: readonly Buffer[];
+    try {
+      await openArtifact(artifact, policyWith(), { kms });
+    } finally {
+      const { contexts, results } = reading.mock;
+      read = (contexts as Buffer[]).filter((_, index) =>
+        String(results[index]?.value).includes('postgres://'),
+      );
+      reading.mockRestore();
+    }
+    expect(read.length).toBeGreaterThan(0);
+    expect(read.every((bytes) => bytes.every((byte) => byte === 0))).toBe(true);
   });
 
   it('fits the one-time key, with a hash before it, into the 4,096 bytes of AWS', async () => {
