@@ -194,6 +194,7 @@ describe('bad values', () => {
     ['H02', 'MAX_STALE', 'never'],
     ['H02', 'REAUTHORIZE', '0.5s'],
     ['H02', 'REAUTHORIZE', '48h', /MAX_STALE/],
+    ['H02', 'REAUTHORIZE', '86401s', /MAX_STALE/],
     ['H02', 'REAUTHORIZE', 'Never'],
     ['H02', 'MIN_REVISION', '-1'],
     ['H02', 'MIN_REVISION', '1e3'],

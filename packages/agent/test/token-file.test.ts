@@ -56,6 +56,8 @@ describe('INV-68: a provided token file', () => {
     [`${one}`, [one]],
     [`${one}\n`, [one]],
     [`${one}\n${two}\n`, [one, two]],
+    ['x'.repeat(32), ['x'.repeat(32)]],
+    ['x'.repeat(512), ['x'.repeat(512)]],
   ])('%j is read', async (text, expected) => {
     await provide(text);
     const tokens = await openTokens(setting(), undefined, world);
@@ -96,6 +98,7 @@ describe('INV-68: a provided token file', () => {
     ['empty', ''],
     ['a blank line', '\n'],
     ['8 characters', '12345678'],
+    ['31 characters', 'x'.repeat(31)],
     ['a space', `${one} ${two}`],
     ['not ASCII', 'é'.repeat(40)],
     ['three lines', `${one}\n${two}\n${'c'.repeat(43)}\n`],

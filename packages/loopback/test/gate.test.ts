@@ -250,6 +250,7 @@ const rows: Row[] = [
   ['F14: CR alone', withHeader('X-A: 1\rX-B: 2'), [400]],
   ['F15: a header of 20 KB', withHeader(`X-A: ${long(20_000)}`), [431], 'headers_too_large'],
   ['F15: a URL of 20 KB', { target: `/${long(20_000)}` }, [414, 431]],
+  ['F15: a URL of 4,097 bytes', { target: `/${long(4_096)}` }, [414], 'target_too_long'],
   ['F15: a URL of 5 KB', { target: `/${long(5_000)}` }, [414], 'target_too_long'],
   [
     'F15: 100 small headers',
@@ -433,6 +434,7 @@ describe('let through, once, as it is:', () => {
     ['dots that are not segments', { target: '/v1/...a/.b/c..' }],
     ['every plain character', { target: "/a-zA-Z0-9._~!$&'()*+,=:@-" }],
     ['the root', { target: '/' }],
+    ['a URL of 4,096 bytes', { target: `/${long(4_095)}` }],
   ] as ReadonlyArray<readonly [string, RequestParts]>)('%s', async (_title, parts) => {
     const answer = await exchange(server.port, request(server.port, parts), { quietMs: 50 });
     expect(answer.statuses).toEqual([200]);
