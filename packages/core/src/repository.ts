@@ -1,4 +1,5 @@
 // A Clef repository: the folder with a clef.yaml, read once and strictly. The value that every operation takes first.
+import { lstatSync, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { HostError, readRegularFile, statRegularFile } from '@clef/host';
@@ -72,11 +73,14 @@ export async function hasManifest(folder: string): Promise<boolean> {
 
 /**
  * The nearest folder from `start` upwards that holds a clef.yaml.
- * @throws {ClefError} `no_repository`.
+ * @throws {ClefError} `no_repository`; `bad_path` for one that somebody else has put into a folder of everybody.
  */
 export async function findRepository(start: string): Promise<string> {
   for (let folder = start; ; folder = dirname(folder)) {
-    if (await hasManifest(folder)) return folder;
+    if (await hasManifest(folder)) {
+      refusePlanted(join(folder, manifestName));
+      return folder;
+    }
     if (folder === dirname(folder)) break;
   }
   throw new ClefError({
@@ -84,6 +88,31 @@ export async function findRepository(start: string): Promise<string> {
     message: `No ${manifestName} in "${start}" or any folder above it`,
     hint: 'run "clef init" in the top folder of your project',
   });
+}
+
+/**
+ * Whoever looks upwards for a file comes through folders such as /tmp, where anybody can put one that names his own keys.
+ * @throws {ClefError} `bad_path`.
+ */
+export function refusePlanted(path: string): void {
+  const uid = process.getuid?.();
+  const file = lstatSync(path, { throwIfNoEntry: false });
+  if (uid === undefined || file === undefined || !isPlanted(file, statSync(dirname(path)), uid)) return;
+  throw new ClefError({
+    code: 'bad_path',
+    message: `Cannot use "${path}": another user has put it there, where everybody may write`,
+    hint: 'work in a folder of your own that is not below, or ask whose file it is',
+    location: { file: path },
+  });
+}
+
+/** Where only some may write, as in a checkout that people share, one of them may well have made the file. */
+export function isPlanted(
+  file: { readonly uid: number },
+  folder: { readonly uid: number; readonly mode: number },
+  ownUid: number,
+): boolean {
+  return (folder.mode & 0o002) !== 0 && ![ownUid, 0, folder.uid].includes(file.uid);
 }
 
 /**

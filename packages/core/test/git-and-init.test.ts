@@ -1,13 +1,14 @@
 // `clef init` and what git has to do with a repository: none, inside, outside, worktrees, a subfolder; and the tree that
 // must equal HEAD before a protected environment is packed.
-import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { gitState, headCommit, pathsDifferentFromHead } from '../src/git/git.ts';
 import { initRepository } from '../src/matrix/init-repository.ts';
-import { openRepository } from '../src/repository.ts';
+import { isPlanted, openRepository } from '../src/repository.ts';
 import { getSecret } from '../src/secrets/get-secret.ts';
 import { setSecret } from '../src/secrets/set-secret.ts';
+import { findConfig } from '../src/sops-files/recipients.ts';
 import type { World } from '../src/world.ts';
 import {
   emptyWorld,
@@ -51,6 +52,39 @@ it.each([
     writeFileSync(join(folder, program), '#!/bin/sh\necho /mallory\n', { mode: 0o755 });
   const { world } = emptyWorld({ cwd: folder });
   expect(await gitState(withVariables(world, { PATH: path }), folder)).not.toHaveProperty('top');
+});
+
+describe('a file of somebody else above one', () => {
+  it.each([
+    [1000, 0, 0o1777, false, 'our own, in /tmp'],
+    [0, 0, 0o1777, false, "root's"],
+    [1001, 0, 0o1777, true, 'a stranger’s in /tmp'],
+    [1001, 0, 0o777, true, 'the same without the sticky bit'],
+    [1001, 1001, 0o777, false, 'in a folder of the same person, as a mounted disk shows it'],
+    [1001, 1000, 0o775, false, 'in a checkout that people share'],
+  ])('M2: of %d in a folder of %d, %o: planted is %s: %s', (uid, folderUid, mode, expected) => {
+    expect(isPlanted({ uid }, { uid: folderUid, mode }, 1000)).toBe(expected);
+  });
+
+  // Only root can give a file away.
+  it.runIf(process.getuid?.() === 0)('M2: its keys read nothing that one stores or encrypts', async () => {
+    const everybodys = temporaryFolder();
+    const own = join(everybodys, 'own');
+    mkdirSync(own);
+    chmodSync(everybodys, 0o1777);
+    const hostile = await repositoryWith();
+    const { world } = emptyWorld({ cwd: own });
+    for (const [name, text] of [
+      ['clef.yaml', hostile.read('clef.yaml')],
+      ['.sops.yaml', 'creation_rules: []\n'],
+    ] as const) {
+      writeFileSync(join(everybodys, name), text);
+      chownSync(join(everybodys, name), 65_534, 65_534);
+    }
+    expect((await refusal(openRepository(world))).code).toBe('bad_path');
+    expect((await refusal(findConfig(world, undefined))).code).toBe('bad_path');
+    expect(await init(world)).toMatchObject({ kind: 'created', root: own });
+  });
 });
 
 describe('init', () => {

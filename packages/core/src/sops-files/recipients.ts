@@ -15,6 +15,7 @@ import {
   type RuleKind,
   type SopsConfig,
 } from '@clef/sops';
+import { refusePlanted } from '../repository.ts';
 import type { World } from '../world.ts';
 import { badArgument, during, SopsOperationError } from './outcome.ts';
 
@@ -72,8 +73,10 @@ export async function findConfig(world: World, given: string | undefined): Promi
   for (let level = 0; level < maxLevels; level += 1) {
     const path = join(folder, '.sops.yaml');
     const bytes = await readIfThere(path);
-    if (bytes !== undefined)
+    if (bytes !== undefined) {
+      refusePlanted(path);
       return { path, config: await during('configuration', path, () => parseSopsConfig(bytes)) };
+    }
     if (dirname(folder) === folder) return undefined;
     folder = dirname(folder);
   }
