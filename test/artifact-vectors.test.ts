@@ -123,6 +123,22 @@ describe('opening', () => {
     expect(kms.calls(), 'verify asks nobody').toBe(0);
   });
 
+  it('INV-45: what needs no private key is refused before one is looked for', async () => {
+    const refused = kit.cases.filter(
+      ({ given, verdict }) => given.seal.startsWith('age1') && !needsKey.includes(verdict),
+    );
+    const found = await Promise.all(
+      refused.map(async (one) => {
+        const world = { ...worldOf(one), environment: {} };
+        const open = async () =>
+          openArtifactBytes(world, await readArtifactFile(world, one.path), requestOf(one));
+        return [one.name, await verdictOf(open())];
+      }),
+    );
+    expect(found.length).toBeGreaterThan(0);
+    expect(found).toEqual(refused.map(({ name, verdict }) => [name, verdict]));
+  });
+
   it('an unsigned artifact is never verified as good, even where opening it is allowed', async () => {
     const unsigned = kit.cases.filter(({ given }) => given.allowUnsigned === true);
     expect(unsigned.length).toBeGreaterThan(3);

@@ -170,6 +170,7 @@ describe('an address that cannot be a destination', () => {
     ['http to another machine', 'http://192.0.2.1/x', 'usage'],
     ['an endpoint override that is not this machine (H15)', 's3://bucket/key', 'destination'],
     ["git's own folder (INV-43)", '.git/hooks/post-commit', 'bad_path'],
+    ["git's own folder as some disks take it too (INV-43)", '.Git/hooks/post-commit', 'bad_path'],
     ["git's own folder behind a link that the repository brings (INV-43)", 'dist/post-commit', 'bad_path'],
     ['a folder', 'secrets', 'bad_path'],
     ['a cell', 'secrets/database/development.enc.yaml', 'already_exists'],
