@@ -115,6 +115,8 @@ const dangerousNames = new Set([
     'GTK_MODULES',
     'GIO_EXTRA_MODULES',
   ],
+  ...['JAVA_HOME', 'GRADLE_USER_HOME', 'PIP_CONFIG_FILE', 'CARGO_BUILD_RUSTC', 'CARGO_BUILD_RUSTC_WRAPPER'],
+  ...['YARN_YARN_PATH', 'YARN_RC_FILENAME', 'YARN_PLUGINS'],
   // Whom a program trusts
   ...[
     'OPENSSL_CONF',
