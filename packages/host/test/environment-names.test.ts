@@ -95,7 +95,7 @@ describe('checkEnvironmentName', () => {
       'RUBYOPT',
       'RUBYLIB',
       'JAVA_TOOL_OPTIONS',
-      ...['JAVA_HOME', 'YARN_YARN_PATH', 'CARGO_BUILD_RUSTC', 'GRADLE_USER_HOME', 'PIP_CONFIG_FILE'],
+      ...['YARN_YARN_PATH', 'CARGO_BUILD_RUSTC', 'GRADLE_USER_HOME', 'PIP_CONFIG_FILE'],
     ],
     ...[
       '_JAVA_OPTIONS',
