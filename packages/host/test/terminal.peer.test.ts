@@ -27,19 +27,23 @@ it('INV-95: Ctrl-C in a terminal reaches the child once, not twice (peer: script
   expect(exitCode).toBe(7);
 });
 
-it('INV-95: SIGTSTP to us stops the child and then us, SIGCONT to us wakes both, at once again too (peer: the job control of bash)', async () => {
+it('INV-95: SIGTSTP to us stops the child and then us, SIGCONT to us wakes both, at once again too (peer: python3, for a group of its own)', async () => {
   const { command, args } = program('forward');
   // The trap first: a signal that comes before it wakes the child and says nothing.
   const script =
     "n=0; trap 'n=$((n+1)); echo woken $n; test $n = 1 || exit 5' CONT; echo child $$; while :; do sleep 0.05; done";
-  const job = [command, ...args, 'sh', '-c', script].map(quoteForShell).join(' ');
-  // A group of its own below a shell of the same session: the system stops no orphaned group.
+  // A group of its own below a parent of the same session, as a shell's jobs have: the system stops no orphaned group. Not bash,
+  // which has no jobs in a session without a terminal.
+  const parentOfGroup = [
+    'import os, sys',
+    'pid = os.fork()',
+    'if pid == 0: os.setpgid(0, 0); os.execvp(sys.argv[1], sys.argv[1:])',
+    "print('parent', pid, flush=True)",
+    'sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))',
+  ].join('\n');
   const shell = await startChild({
-    command: 'bash',
-    args: [
-      '-mc',
-      `${job} & echo parent $!; wait $!; while kill -0 $! 2>/dev/null; do wait $!; done; wait $!; exit $?`,
-    ],
+    command: 'python3',
+    args: ['-c', parentOfGroup, command, ...args, 'sh', '-c', script],
     environment: process.env,
   });
   const child = Number((await shell.waitForLine(/^child \d+$/, 20)).split(' ')[1]);
