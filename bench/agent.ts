@@ -9,7 +9,7 @@ import { processorMilliseconds, residentMegabytes, type Server, stageAgent, toke
 import { median, medianOver, medianRatio } from './measure.ts';
 import type { Scene } from './scene.ts';
 
-const rounds = 5;
+const rounds = 9;
 const starts = 5;
 /** Requests. */
 const warmUp = '100000';
