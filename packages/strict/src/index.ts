@@ -9,4 +9,4 @@ export { readLimited } from './read-limited.ts';
 export { type Position, positionAt, type StrictCode, StrictError } from './strict-error.ts';
 export { suggest } from './suggest.ts';
 export { decodeUtf8 } from './text.ts';
-export { formatTimestamp, parseTimestamp } from './timestamps.ts';
+export { formatTimestamp, isTimestamp, parseTimestamp } from './timestamps.ts';

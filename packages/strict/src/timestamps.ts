@@ -24,6 +24,17 @@ export function parseTimestamp(text: string): number {
   return seconds + Number(fraction);
 }
 
+/** Whether {@link parseTimestamp} reads it. */
+export function isTimestamp(text: string): boolean {
+  try {
+    parseTimestamp(text);
+    return true;
+  } catch (error) {
+    if (error instanceof StrictError) return false;
+    throw error;
+  }
+}
+
 /** Writes milliseconds since the epoch as "2026-01-31T12:34:56Z", fractions cut off. Throws `value` outside years 0 to 9999. */
 export function formatTimestamp(milliseconds: number): string {
   const isInRange = milliseconds >= firstMillisecond && milliseconds < endMillisecond;

@@ -1,6 +1,6 @@
 // The plaintext file beside a cell: when each key was last changed and by whom, and which keys are pending. Names only,
 // never a value; what it says decides nothing about access.
-import { formatTimestamp, parseTimestamp, StrictError } from '@clef/strict';
+import { formatTimestamp, isTimestamp } from '@clef/strict';
 import { ClefError, type ErrorFault } from '../errors.ts';
 import { keyNameFault, nameFault, quoteName, shellWord } from '../manifest/names.ts';
 import { isMap, parseStrictYaml, type YamlValue } from '../manifest/strict-yaml.ts';
@@ -117,16 +117,6 @@ function readChange(entry: YamlValue): KeyChange | undefined {
   if (typeof changedAt !== 'string' || typeof by !== 'string' || nameFault(by) !== undefined)
     return undefined;
   return isTimestamp(changedAt) ? { changedAt, by } : undefined;
-}
-
-function isTimestamp(text: string): boolean {
-  try {
-    parseTimestamp(text);
-    return true;
-  } catch (error) {
-    if (error instanceof StrictError) return false;
-    throw error;
-  }
 }
 
 function readPending(value: YamlValue | undefined, faults: Faults): Set<string> {

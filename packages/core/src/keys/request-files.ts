@@ -2,7 +2,7 @@
 // for it: it grants nothing until somebody who may read approves it.
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { formatTimestamp, parseTimestamp, StrictError } from '@clef/strict';
+import { isTimestamp } from '@clef/strict';
 import { ClefError, type ErrorFault } from '../errors.ts';
 import { fromGroundError } from '../from-ground-error.ts';
 import { didYouMean, nameFault, quoteName } from '../manifest/names.ts';
@@ -159,21 +159,14 @@ function fieldFaults(value: YamlMap): readonly ErrorFault[] {
     ...(isListOf(value['keys'], isText) ? [] : ['"keys" is not a list of age public keys']),
     ...(isListOf(value['environments'], isName) ? [] : ['"environments" is not a list of names']),
     ...(isAll || isListOf(namespaces, isName) ? [] : ['"namespaces" is not a list of names, or ["*"]']),
-    ...(isTimestamp(requested) ? [] : ['"requested" is not a time such as 2026-01-31T12:34:56Z']),
+    ...(typeof requested === 'string' && isTimestamp(requested)
+      ? []
+      : ['"requested" is not a time such as 2026-01-31T12:34:56Z']),
   ].map((message) => ({ message }));
 }
 
 function isListOf(value: YamlValue | undefined, isEntry: (entry: YamlValue) => boolean): boolean {
   return Array.isArray(value) && value.length > 0 && value.length <= mostEntries && value.every(isEntry);
-}
-
-function isTimestamp(value: YamlValue | undefined): boolean {
-  try {
-    return typeof value === 'string' && parseTimestamp(value) !== undefined;
-  } catch (error) {
-    if (error instanceof StrictError) return false;
-    throw error;
-  }
 }
 
 function malformed(path: string, faults: readonly ErrorFault[]): ClefError {
@@ -200,9 +193,4 @@ export function formatRequest(request: AccessRequest): Uint8Array {
     '\n',
   );
   return new TextEncoder().encode(text);
-}
-
-/** A time as a request has it. */
-export function requestTime(nowMilliseconds: number): string {
-  return formatTimestamp(nowMilliseconds);
 }

@@ -1,5 +1,6 @@
 // Asking for access and granting it, through a file in a pull request. The file is anybody's work: what it asks for is
 // shown and confirmed, and it can neither take over a name nor a key that somebody has.
+import { formatTimestamp } from '@clef/strict';
 import { ClefError } from '../errors.ts';
 import { personName } from '../git/person-name.ts';
 import { ownRecipients } from '../keys/age-keys.ts';
@@ -9,7 +10,6 @@ import {
   readRequest,
   readRequests,
   requestPath,
-  requestTime,
 } from '../keys/request-files.ts';
 import { findEnvironment, findNamespace } from '../manifest/find.ts';
 import type { Manifest } from '../manifest/manifest.ts';
@@ -48,7 +48,7 @@ export async function requestAccess(
     keys,
     environments,
     namespaces: wanted.namespaces ?? '*',
-    requestedAt: requestTime(world.now()),
+    requestedAt: formatTimestamp(world.now()),
   };
   const path = requestPath(name);
   const isGranted =

@@ -12,7 +12,7 @@ const dayMilliseconds = 86_400_000;
 export async function checkRequests(repository: Repository, report: Report): Promise<void> {
   const { requests, troubles } = await listRequests(repository);
   for (const { message, hint } of troubles) report.warning(message, hint);
-  const waiting = [...requests].sort((a, b) => (askedAt(a) < askedAt(b) ? -1 : 1));
+  const waiting = [...requests].sort((a, b) => askedAt(a) - askedAt(b));
   for (const request of waiting.slice(0, mostTold)) {
     const { name } = request;
     report.warning(
